@@ -1,0 +1,365 @@
+//! What the peer sends: from the input's bytes to an event.
+//!
+//! Two ways lead through this file. [`Connection::receive_whole`] takes what nearly all traffic consists of, a whole unfragmented
+//! message that lies in the input from its first byte to its last. [`Connection::receive_any`] takes everything, split anywhere.
+//! Both give the same events; the tests hold one against the other.
+
+use core::mem;
+
+use super::{Connection, Control, Incoming, Phase};
+use crate::event::{Binary, Compressed, Event, Kind, Position, Text};
+use crate::frame::{FrameHeader, MAX_HEADER, Opcode};
+use crate::mask::{advance_key, apply_mask, apply_mask_to_ascii};
+use crate::output::{MAX_REPLY, Output};
+use crate::role::Role;
+use crate::utf8::InvalidUtf8;
+use crate::{CloseFrame, ProtocolError};
+
+/// RSV1, the bit that RFC 7692 (section 6) gives to compressed messages, as [`FrameHeader::reserved`] has it.
+const RSV1: u8 = 4;
+
+impl<R: Role> Connection<R> {
+    /// Takes the next event from the front of `input`, unmasks what belongs to it in place, and moves `input` past it.
+    ///
+    /// `None`: nothing more can be taken now. `input` is then empty, unless `out` has less room than
+    /// [`MAX_REPLY`](crate::MAX_REPLY): send what it holds and call again. Every reply that the protocol demands is appended to
+    /// `out` by the call that gives its event: pongs, the answer to a Close, the Close that answers a violation. Send `out` after
+    /// the last call, also behind a violation.
+    ///
+    /// A piece of a message is handed out as soon as it is there. How a message is cut into pieces depends on how the input is;
+    /// nothing else does.
+    #[inline]
+    pub fn receive<'b>(&mut self, input: &mut &'b mut [u8], out: &mut (impl Output + ?Sized)) -> Option<Event<'b>> {
+        if out.room() >= MAX_REPLY {
+            if let Some(event) = self.receive_whole(input) {
+                return Some(event.unwrap_or_else(|error| self.violation(error, out)));
+            }
+        } else if self.closing.may_receive() {
+            return None;
+        }
+        self.receive_any(input, out)
+    }
+
+    /// Whether the next call of [`receive`](Self::receive) over `input` can give the last piece of a message, or one behind it
+    /// will without more input.
+    ///
+    /// An adapter that lends messages out of its own buffer asks this before it borrows the buffer for good.
+    pub fn completes_message(&self, input: &[u8]) -> bool {
+        if !self.closing.may_receive() {
+            return false;
+        }
+        match self.phase {
+            Phase::Data => self.fin && self.payload_left <= input.len() as u64,
+            Phase::Control => false,
+            Phase::Header => {
+                let (joined, len) = self.join_header(input);
+                match FrameHeader::parse(&joined[..len]) {
+                    Ok(Some((header, end))) => {
+                        let behind = input.len() - (end - usize::from(self.held));
+                        header.is_fin() && !header.opcode().is_control() && header.payload_len() <= behind as u64
+                    }
+                    Ok(None) | Err(_) => false,
+                }
+            }
+        }
+    }
+
+    /// The short way, for a message in one frame of less than 64 KiB that lies in `input` as a whole. `None`, and nothing taken:
+    /// it is something else.
+    #[inline]
+    fn receive_whole<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Result<Event<'b>, ProtocolError>> {
+        let between_messages = self.phase == Phase::Header && self.held == 0 && self.incoming.is_none();
+        let &[first, second, a, b, c, d, e, f, ..] = &**input else { return None };
+        // FIN, no reserved bit, text or binary.
+        let kind = match first {
+            0x81 => Kind::Text,
+            0x82 => Kind::Binary,
+            _ => return None,
+        };
+        let masked = self.role.is_server();
+        if !between_messages || !self.closing.may_receive() || (second & 0x80 != 0) != masked {
+            return None;
+        }
+        let (payload_len, start, key) = match (second & 0x7F, masked) {
+            (len @ 0..=125, true) => (usize::from(len), 6, [a, b, c, d]),
+            (len @ 0..=125, false) => (usize::from(len), 2, [0; 4]),
+            (126, true) => (usize::from(u16::from_be_bytes([a, b])), 8, [c, d, e, f]),
+            (126, false) => (usize::from(u16::from_be_bytes([a, b])), 4, [0; 4]),
+            _ => return None,
+        };
+        // What is too long, or not in its shortest form, is for the long way to tell.
+        let minimal = payload_len > 125 || second & 0x7F != 126;
+        if !minimal || payload_len as u64 > self.limits.message || payload_len > input.len() - start {
+            return None;
+        }
+        let (frame, rest) = mem::take(input).split_at_mut(start + payload_len);
+        *input = rest;
+        let payload = &mut frame[start..];
+        let position = Position { first: true, last: true };
+        Some(match kind {
+            Kind::Binary => {
+                if masked {
+                    apply_mask(payload, key);
+                }
+                Ok(Event::Binary(Binary::new(payload, position)))
+            }
+            Kind::Text => {
+                if if masked { apply_mask_to_ascii(payload, key) } else { payload.is_ascii() } {
+                    Ok(Event::Text(Text::ascii(payload, position)))
+                } else {
+                    match simdutf8::basic::from_utf8(payload) {
+                        Ok(text) => Ok(Event::Text(Text::decoded(text, position))),
+                        Err(_) => Err(ProtocolError::InvalidUtf8),
+                    }
+                }
+            }
+        })
+    }
+
+    /// The long way, for everything.
+    #[inline(never)]
+    fn receive_any<'b>(&mut self, input: &mut &'b mut [u8], out: &mut (impl Output + ?Sized)) -> Option<Event<'b>> {
+        loop {
+            // 7.1.7: a failed connection's input is not processed; 5.5.1: nor is what follows a Close.
+            if !self.closing.may_receive() {
+                *input = &mut [];
+                return None;
+            }
+            let taken = match self.phase {
+                Phase::Header => self.take_header(input),
+                Phase::Control => self.take_control(input, out),
+                Phase::Data => self.take_data(input),
+            };
+            match taken {
+                Ok(Taken::Event(event)) => return Some(event),
+                Ok(Taken::Progress) => {}
+                Ok(Taken::NeedMore) => return None,
+                Err(error) => return Some(self.violation(error, out)),
+            }
+        }
+    }
+
+    #[cold]
+    fn violation<'b>(&mut self, error: ProtocolError, out: &mut (impl Output + ?Sized)) -> Event<'b> {
+        self.fail(error, out);
+        Event::Failed(error)
+    }
+
+    /// Takes a header, or keeps the part of it that is there.
+    fn take_header<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Taken<'b>, ProtocolError> {
+        let (joined, len) = self.join_header(input);
+        let held = usize::from(self.held);
+        if let Some((header, end)) = FrameHeader::parse(&joined[..len])? {
+            advance(input, end - held);
+            self.held = 0;
+            self.begin_frame(header)?;
+            return Ok(Taken::Progress);
+        }
+        if !input.is_empty() {
+            self.small[..len].copy_from_slice(&joined[..len]);
+            self.held = small_len(len);
+            self.control_len = 0;
+            *input = &mut [];
+        }
+        Ok(Taken::NeedMore)
+    }
+
+    /// The bytes of a header that are held, and behind them as many of the input's as a header may need.
+    fn join_header(&self, input: &[u8]) -> ([u8; MAX_HEADER], usize) {
+        let held = usize::from(self.held);
+        let len = MAX_HEADER.min(held + input.len());
+        let mut joined = [0; MAX_HEADER];
+        joined[..held].copy_from_slice(&self.small[..held]);
+        joined[held..len].copy_from_slice(&input[..len - held]);
+        (joined, len)
+    }
+
+    /// Checks a header against role, negotiation, limits and the frames before it.
+    fn begin_frame(&mut self, header: FrameHeader) -> Result<(), ProtocolError> {
+        let begins_data = matches!(header.opcode(), Opcode::Text | Opcode::Binary);
+        // 5.2: reserved bits "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values";
+        // RFC 7692, 6.1: RSV1 is set on the first frame of a compressed message and on no other.
+        let compressed = header.reserved() == RSV1 && begins_data && self.negotiated.compression();
+        if header.reserved() != 0 && !compressed {
+            return Err(ProtocolError::ReservedBits);
+        }
+        match (self.role.is_server(), header.key()) {
+            // 5.1: "The server MUST close the connection upon receiving a frame that is not masked."
+            (true, None) => return Err(ProtocolError::UnmaskedFrame),
+            // 5.1: "A client MUST close a connection if it detects a masked frame."
+            (false, Some(_)) => return Err(ProtocolError::MaskedFrame),
+            _ => {}
+        }
+        let data = match (header.opcode(), self.incoming) {
+            (Opcode::Close, _) => return self.begin_control(Control::Close, header),
+            (Opcode::Ping, _) => return self.begin_control(Control::Ping, header),
+            (Opcode::Pong, _) => return self.begin_control(Control::Pong, header),
+            // 5.4: continuation frames continue a message, and nothing else may come inside of one.
+            (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
+            (Opcode::Continuation, Some(incoming)) => incoming,
+            (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::ExpectedContinuation),
+            (Opcode::Text, None) => Incoming::begin(Kind::Text, compressed),
+            (Opcode::Binary, None) => Incoming::begin(Kind::Binary, compressed),
+        };
+        // 10.4: limits on a frame and on the message that it belongs to, from the header alone. Empty frames count.
+        let fragments = data.fragments.saturating_add(1);
+        if fragments > self.limits.fragments {
+            return Err(ProtocolError::TooManyFragments);
+        }
+        let bytes = data.bytes.checked_add(header.payload_len());
+        let bytes = bytes.filter(|&bytes| bytes <= self.limits.message).ok_or(ProtocolError::MessageTooBig)?;
+        self.incoming = Some(Incoming { fragments, bytes, ..data });
+        self.begin_payload(Phase::Data, header);
+        Ok(())
+    }
+
+    fn begin_control(&mut self, control: Control, header: FrameHeader) -> Result<(), ProtocolError> {
+        self.control = control;
+        self.control_len = 0;
+        self.begin_payload(Phase::Control, header);
+        Ok(())
+    }
+
+    fn begin_payload(&mut self, phase: Phase, header: FrameHeader) {
+        self.phase = phase;
+        self.payload_left = header.payload_len();
+        self.key = header.key().unwrap_or_default();
+        // A control frame says nothing about the message around it, and its end is not looked at.
+        self.fin = header.is_fin();
+    }
+
+    /// Takes the payload of a control frame, and answers once it is whole.
+    fn take_control<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<Taken<'b>, ProtocolError> {
+        let (bytes, _) = self.take_payload(input, usize::MAX);
+        let held = usize::from(self.held);
+        let end = held + bytes.len();
+        self.small[held..end].copy_from_slice(bytes);
+        if self.payload_left > 0 {
+            self.held = small_len(end);
+            return Ok(Taken::NeedMore);
+        }
+        self.held = 0;
+        self.control_len = small_len(end);
+        self.phase = Phase::Header;
+        let payload = self.small;
+        let payload = &payload[..end];
+        match self.control {
+            Control::Ping => {
+                // 5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already
+                // received a Close frame"; 5.5.3: with the same payload.
+                let answered = self.put_frame(Opcode::Pong, true, payload, out);
+                debug_assert_eq!(answered, Ok(()));
+                Ok(Taken::Event(Event::Ping))
+            }
+            // 5.5.3: "A response to an unsolicited Pong frame is not expected."
+            Control::Pong => Ok(Taken::Event(Event::Pong)),
+            Control::Close => {
+                let close = CloseFrame::parse(payload, self.limits.undefined_close_codes)?;
+                self.note_place();
+                self.answer_close(close.code(), out);
+                Ok(Taken::Event(Event::Close))
+            }
+        }
+    }
+
+    /// Takes what there is of a data frame's payload.
+    fn take_data<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Taken<'b>, ProtocolError> {
+        let Some(incoming) = self.incoming else { unreachable!("a data frame belongs to a message") };
+        if input.is_empty() && self.payload_left > 0 {
+            return Ok(Taken::NeedMore);
+        }
+        let text = incoming.kind == Kind::Text && !incoming.compressed;
+        // A character that the last chunk has cut goes first, and alone: its bytes do not lie in one place.
+        let finishes_char = text && !self.cut.is_empty();
+        let most = if finishes_char { self.cut.missing() } else { usize::MAX };
+        let (bytes, ascii) = self.take_payload(input, most);
+
+        let frame_ends = self.payload_left == 0;
+        let last = frame_ends && self.fin;
+        let position = Position { first: !incoming.begun, last };
+        let event = if finishes_char {
+            self.cut.extend(bytes)?.map(|char| Event::Text(Text::char(char, position)))
+        } else {
+            let piece = match incoming.kind {
+                kind if incoming.compressed => Event::Compressed(Compressed::new(bytes, kind, position)),
+                Kind::Binary => Event::Binary(Binary::new(bytes, position)),
+                Kind::Text if ascii => Event::Text(Text::ascii(bytes, position)),
+                Kind::Text => Event::Text(Text::decoded(self.cut.split(bytes)?, position)),
+            };
+            (last || !is_empty(&piece)).then_some(piece)
+        };
+        // 5.6: the message as a whole is UTF-8: it does not end inside a character.
+        if last && !self.cut.is_empty() {
+            return Err(ProtocolError::InvalidUtf8);
+        }
+        if frame_ends {
+            self.phase = Phase::Header;
+        }
+        self.incoming = (!last).then_some(Incoming { begun: incoming.begun || event.is_some(), ..incoming });
+        Ok(event.map_or(Taken::Progress, Taken::Event))
+    }
+
+    /// Takes up to `most` bytes of the frame's payload, unmasks them, and says whether they are ASCII.
+    fn take_payload<'b>(&mut self, input: &mut &'b mut [u8], most: usize) -> (&'b mut [u8], bool) {
+        // Compared as u64: a payload may be longer than this machine can address.
+        let left = usize::try_from(self.payload_left).unwrap_or(usize::MAX);
+        let bytes = advance(input, left.min(most).min(input.len()));
+        self.payload_left -= bytes.len() as u64;
+        let ascii = if self.role.is_server() {
+            // 5.3: octet i of the payload belongs to octet i mod 4 of the key.
+            let ascii = apply_mask_to_ascii(bytes, self.key);
+            self.key = advance_key(self.key, bytes.len());
+            ascii
+        } else {
+            bytes.is_ascii()
+        };
+        (bytes, ascii)
+    }
+}
+
+impl Incoming {
+    const fn begin(kind: Kind, compressed: bool) -> Self {
+        Self { kind, compressed, begun: false, fragments: 0, bytes: 0 }
+    }
+}
+
+/// What one step of the long way has come to.
+enum Taken<'b> {
+    /// The input is used up.
+    NeedMore,
+    /// Something was taken that nobody needs to hear of.
+    Progress,
+    Event(Event<'b>),
+}
+
+impl From<InvalidUtf8> for ProtocolError {
+    fn from(InvalidUtf8: InvalidUtf8) -> Self {
+        Self::InvalidUtf8
+    }
+}
+
+/// Moves `input` past its first `len` bytes and gives them.
+#[inline]
+fn advance<'b>(input: &mut &'b mut [u8], len: usize) -> &'b mut [u8] {
+    let (taken, rest) = mem::take(input).split_at_mut(len);
+    *input = rest;
+    taken
+}
+
+fn is_empty(piece: &Event<'_>) -> bool {
+    match piece {
+        Event::Text(text) => text.as_bytes().is_empty(),
+        Event::Binary(binary) => binary.as_bytes().is_empty(),
+        Event::Compressed(compressed) => compressed.as_bytes().is_empty(),
+        _ => false,
+    }
+}
+
+/// The number of bytes held of a header or of a control frame.
+fn small_len(len: usize) -> u8 {
+    u8::try_from(len).unwrap_or(u8::MAX)
+}

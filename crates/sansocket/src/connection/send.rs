@@ -1,0 +1,266 @@
+//! What this side sends: everything ends up in [`Connection::put_frame`].
+
+use super::closing::{Happening, Reply};
+use super::Connection;
+use crate::close::MAX_REASON;
+use crate::event::Kind;
+use crate::frame::{FrameHeader, MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode};
+use crate::mask::apply_mask;
+use crate::output::Output;
+use crate::role::{Role, Server};
+use crate::utf8::CutChar;
+use crate::{CloseCode, CloseFrame, ProtocolError, SendError};
+
+/// How much of a payload is copied before it is masked, in bytes: what was just copied is still in the first-level cache.
+/// A multiple of four, so that each step begins with the key's first byte.
+const MASK_STEP: usize = 8 * 1024;
+
+impl<R: Role> Connection<R> {
+    /// Sends a text message in one frame.
+    ///
+    /// # Errors
+    ///
+    /// [`Closing`](SendError::Closing), [`MessageUnderWay`](SendError::MessageUnderWay), [`NoRoom`](SendError::NoRoom).
+    #[inline]
+    pub fn send_text(&mut self, text: &str, out: &mut (impl Output + ?Sized)) -> Result<(), SendError> {
+        self.send_whole(Opcode::Text, text.as_bytes(), out)
+    }
+
+    /// Sends a binary message in one frame.
+    ///
+    /// # Errors
+    ///
+    /// [`Closing`](SendError::Closing), [`MessageUnderWay`](SendError::MessageUnderWay), [`NoRoom`](SendError::NoRoom).
+    #[inline]
+    pub fn send_binary(&mut self, bytes: &[u8], out: &mut (impl Output + ?Sized)) -> Result<(), SendError> {
+        self.send_whole(Opcode::Binary, bytes, out)
+    }
+
+    /// Sends a part of a message as a frame; `last` ends the message. Parts have any size, and nobody needs to know how many follow.
+    ///
+    /// Parts of a text message may cut characters; together they must be UTF-8. Control frames may be sent in between.
+    ///
+    /// # Errors
+    ///
+    /// [`Closing`](SendError::Closing), [`NoRoom`](SendError::NoRoom); [`MessageUnderWay`](SendError::MessageUnderWay) if the message
+    /// under way is of another kind; [`InvalidUtf8`](SendError::InvalidUtf8), behind which the right part may be sent.
+    pub fn send_part(
+        &mut self,
+        kind: Kind,
+        part: &[u8],
+        last: bool,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        let opcode = self.part_opcode(kind)?;
+        let cut = match kind {
+            Kind::Text => check_text(self.outgoing_cut, part, last)?,
+            Kind::Binary => CutChar::EMPTY,
+        };
+        self.put_frame(opcode, last, part, out)?;
+        self.outgoing_cut = cut;
+        self.outgoing = (!last).then_some(kind);
+        Ok(())
+    }
+
+    /// Sends a ping of at most 125 bytes. The peer's answer comes as [`Event::Pong`](crate::Event::Pong).
+    ///
+    /// # Errors
+    ///
+    /// [`Closing`](SendError::Closing), [`ControlTooLong`](SendError::ControlTooLong), [`NoRoom`](SendError::NoRoom).
+    pub fn ping(&mut self, payload: &[u8], out: &mut (impl Output + ?Sized)) -> Result<(), SendError> {
+        self.send_control(Opcode::Ping, payload, out)
+    }
+
+    /// Sends a pong of at most 125 bytes that nobody asked for. Pings are answered by `receive`.
+    ///
+    /// # Errors
+    ///
+    /// [`Closing`](SendError::Closing), [`ControlTooLong`](SendError::ControlTooLong), [`NoRoom`](SendError::NoRoom).
+    pub fn pong(&mut self, payload: &[u8], out: &mut (impl Output + ?Sized)) -> Result<(), SendError> {
+        self.send_control(Opcode::Pong, payload, out)
+    }
+
+    /// Begins the closing handshake. The peer may still send messages before it answers: go on calling `receive`.
+    ///
+    /// `reason` has at most 123 bytes and needs a code. A message sent in parts may stay unfinished.
+    ///
+    /// # Errors
+    ///
+    /// [`Closing`](SendError::Closing), [`ReasonWithoutCode`](SendError::ReasonWithoutCode),
+    /// [`ReasonTooLong`](SendError::ReasonTooLong), [`NoRoom`](SendError::NoRoom).
+    pub fn close(
+        &mut self,
+        code: Option<CloseCode>,
+        reason: &str,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        if !self.closing.may_send() {
+            return Err(SendError::Closing);
+        }
+        if reason.len() > MAX_REASON {
+            return Err(SendError::ReasonTooLong);
+        }
+        // 5.5.1: a body, if there is one, begins with the code.
+        if code.is_none() && !reason.is_empty() {
+            return Err(SendError::ReasonWithoutCode);
+        }
+        self.put_close(code, reason, out)?;
+        let reply = self.closing.on(Happening::LocalClose);
+        debug_assert_eq!(reply, Reply::Close);
+        Ok(())
+    }
+
+    /// Fails the connection for a layer above (RFC 6455, section 7.1.7): writes the Close with the error's code, unless one was
+    /// sent, and discards what is still received. A connection that has ended is left as it is.
+    ///
+    /// `out` should have room for [`MAX_REPLY`](crate::MAX_REPLY) bytes; with less, the Close is left out.
+    pub fn fail(&mut self, error: ProtocolError, out: &mut (impl Output + ?Sized)) {
+        self.note_place();
+        if let Reply::Fail(error) = self.closing.on(Happening::Violation(error)) {
+            // Without room the peer is not told the reason, as the docs say; the connection has failed all the same.
+            let _ = self.put_close(Some(error.close_code()), error.text(), out);
+        }
+    }
+
+    /// Takes note of the peer's Close and answers it where it must be answered. `out` has room for a reply.
+    pub(super) fn answer_close(&mut self, close: Option<CloseCode>, out: &mut (impl Output + ?Sized)) {
+        if self.closing.on(Happening::PeerClose) == Reply::Echo {
+            // 5.5.1: "the endpoint typically echos the status code it received".
+            let echoed = self.put_close(close, "", out);
+            debug_assert_eq!(echoed, Ok(()));
+        }
+    }
+
+    fn send_whole(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        if !self.closing.may_send() {
+            return Err(SendError::Closing);
+        }
+        if self.outgoing.is_some() {
+            return Err(SendError::MessageUnderWay);
+        }
+        self.put_frame(opcode, true, payload, out)
+    }
+
+    /// The opcode of the next part of a message of `kind`.
+    fn part_opcode(&self, kind: Kind) -> Result<Opcode, SendError> {
+        match (self.outgoing, kind) {
+            // 5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
+            _ if !self.closing.may_send() => Err(SendError::Closing),
+            (None, Kind::Text) => Ok(Opcode::Text),
+            (None, Kind::Binary) => Ok(Opcode::Binary),
+            (Some(under_way), _) if under_way == kind => Ok(Opcode::Continuation),
+            // 5.4: "The fragments of one message MUST NOT be interleaved between the fragments of another message".
+            (Some(_), _) => Err(SendError::MessageUnderWay),
+        }
+    }
+
+    fn send_control(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        if !self.closing.may_send() {
+            return Err(SendError::Closing);
+        }
+        if payload.len() > MAX_CONTROL_PAYLOAD {
+            return Err(SendError::ControlTooLong);
+        }
+        self.put_frame(opcode, true, payload, out)
+    }
+
+    fn put_close(
+        &mut self,
+        code: Option<CloseCode>,
+        reason: &str,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        let mut body = [0; MAX_CONTROL_PAYLOAD];
+        let len = match code {
+            Some(code) => {
+                body[..2].copy_from_slice(&code.get().to_be_bytes());
+                body[2..2 + reason.len()].copy_from_slice(reason.as_bytes());
+                2 + reason.len()
+            }
+            None => 0,
+        };
+        debug_assert!(CloseFrame::parse(&body[..len], true).is_ok());
+        self.put_frame(Opcode::Close, true, &body[..len], out)
+    }
+
+    /// Appends one frame, masked if this side masks, or nothing at all.
+    #[inline]
+    pub(super) fn put_frame(
+        &mut self,
+        opcode: Opcode,
+        fin: bool,
+        payload: &[u8],
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        // 10.3: the payload is fixed; only now is the key drawn. 5.3: each frame has a new one.
+        let key = self.role.next_key();
+        // A slice is shorter than 2^63 bytes, so neither the header nor the sum can overflow.
+        let header = FrameHeader::new(opcode, fin, payload.len() as u64, key);
+        let needed = header.encoded_len() + payload.len();
+        if out.room() < needed {
+            return Err(SendError::NoRoom);
+        }
+        out.reserve(needed);
+        out.put(header.encode(&mut [0; MAX_HEADER]));
+        match key {
+            // 5.1: "A server MUST NOT mask any frames that it sends to the client."
+            None => _ = out.put(payload),
+            // 5.1: "a client MUST mask all frames that it sends to the server".
+            Some(key) => payload.chunks(MASK_STEP).for_each(|piece| apply_mask(out.put(piece), key)),
+        }
+        Ok(())
+    }
+}
+
+impl Connection<Server> {
+    /// Sends the header of a part alone, for writes that gather: the caller sends `out`, and behind it the `len` bytes of payload
+    /// before anything else. What such a write leaves of the payload is to be put into `out` at once.
+    ///
+    /// The engine does not see the payload: that a text message is UTF-8 is the caller's promise here.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_part`](Self::send_part); [`InvalidUtf8`](SendError::InvalidUtf8) if the last part sent ends inside a character.
+    ///
+    /// # Panics
+    ///
+    /// If `len` is 2⁶³ or more: no such frame exists (RFC 6455, section 5.2).
+    pub fn send_header(
+        &mut self,
+        kind: Kind,
+        len: u64,
+        last: bool,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        let header = FrameHeader::new(self.part_opcode(kind)?, last, len, None);
+        if !self.outgoing_cut.is_empty() {
+            return Err(SendError::InvalidUtf8);
+        }
+        if out.room() < header.encoded_len() {
+            return Err(SendError::NoRoom);
+        }
+        out.put(header.encode(&mut [0; MAX_HEADER]));
+        self.outgoing = (!last).then_some(kind);
+        Ok(())
+    }
+}
+
+/// 5.6: a text message is UTF-8 as a whole; "a particular text frame might include a partial UTF-8 sequence".
+fn check_text(mut cut: CutChar, part: &[u8], last: bool) -> Result<CutChar, SendError> {
+    let (head, rest) = part.split_at(cut.missing().min(part.len()));
+    let valid = cut.extend(head).and_then(|_| if cut.is_empty() { cut.split(rest).map(drop) } else { Ok(()) });
+    match valid {
+        Ok(()) if cut.is_empty() || !last => Ok(cut),
+        _ => Err(SendError::InvalidUtf8),
+    }
+}

@@ -1,0 +1,32 @@
+//! What a peer may make us hold or do.
+
+/// Limits of one connection. `u64::MAX` and `u32::MAX` lift them.
+///
+/// They hold for what the peer sends; [`Connection::set_limits`](crate::Connection::set_limits) changes them at any time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one message over all of its frames; default 64 MiB.
+    ///
+    /// Checked against a frame's declared length as soon as its header is there: [`MessageTooBig`](crate::ProtocolError::MessageTooBig), 1009.
+    pub message: u64,
+    /// Frames of one message, empty ones included; default 131,072.
+    ///
+    /// One frame more is [`TooManyFragments`](crate::ProtocolError::TooManyFragments), 1008.
+    pub fragments: u32,
+    /// Whether close codes that nobody has defined (1016 to 2999, 5000 and more) are passed on and not refused; default `false`.
+    pub undefined_close_codes: bool,
+}
+
+impl Limits {
+    /// The defaults: 64 MiB and 131,072 frames a message.
+    pub const DEFAULT: Self = Self { message: 64 << 20, fragments: 1 << 17, undefined_close_codes: false };
+
+    /// No limit on a message's bytes and frames: for peers one trusts, or for layers that count by themselves.
+    pub const UNLIMITED: Self = Self { message: u64::MAX, fragments: u32::MAX, ..Self::DEFAULT };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
