@@ -136,7 +136,10 @@ impl<'b> Text<'b> {
 
 impl fmt::Debug for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Text").field("text", &self.as_str()).field("position", &self.position).finish()
+        f.debug_struct("Text")
+            .field("text", &self.as_str())
+            .field("position", &self.position)
+            .finish()
     }
 }
 
@@ -202,4 +205,5 @@ impl<'b> Compressed<'b> {
     }
 }
 
-const _: () = assert!(size_of::<Option<Event<'_>>>() <= 32, "an event travels in registers or four words");
+const _: () =
+    assert!(size_of::<Option<Event<'_>>>() <= 32, "an event travels in registers or four words");

@@ -139,7 +139,9 @@ impl FrameHeader {
         // 5.2: "the minimal number of bytes MUST be used to encode the length".
         let (payload_len, length_end) = match length {
             LENGTH_16 => {
-                let Some(extended) = bytes.get(2..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
+                let Some(extended) = bytes.get(2..).and_then(<[u8]>::first_chunk) else {
+                    return Ok(None);
+                };
                 let length = u16::from_be_bytes(*extended);
                 if length < u16::from(LENGTH_16) {
                     return Err(ProtocolError::NonMinimalLength);
@@ -151,7 +153,9 @@ impl FrameHeader {
                 if bytes.get(2).is_some_and(|top| top & 0x80 != 0) {
                     return Err(ProtocolError::LengthTopBit);
                 }
-                let Some(extended) = bytes.get(2..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
+                let Some(extended) = bytes.get(2..).and_then(<[u8]>::first_chunk) else {
+                    return Ok(None);
+                };
                 let length = u64::from_be_bytes(*extended);
                 if length <= u64::from(u16::MAX) {
                     return Err(ProtocolError::NonMinimalLength);
@@ -163,7 +167,9 @@ impl FrameHeader {
         let (key, end) = if second & MASK == 0 {
             (None, length_end)
         } else {
-            let Some(key) = bytes.get(length_end..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
+            let Some(key) = bytes.get(length_end..).and_then(<[u8]>::first_chunk) else {
+                return Ok(None);
+            };
             (Some(*key), length_end + 4)
         };
         Ok(Some((Self { fin, reserved: (first & RESERVED) >> 4, opcode, key, payload_len }, end)))
@@ -212,7 +218,20 @@ mod tests {
 
     #[test]
     fn rfc6455_5_2_every_length_form_at_its_borders() {
-        for length in [0, 1, 125, 126, 127, 65535, 65536, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 53) + 1, (1 << 63) - 1] {
+        for length in [
+            0,
+            1,
+            125,
+            126,
+            127,
+            65535,
+            65536,
+            1 << 31,
+            (1 << 32) - 1,
+            1 << 32,
+            (1 << 53) + 1,
+            (1 << 63) - 1,
+        ] {
             for key in [None, Some([1, 2, 3, 4])] {
                 let header = FrameHeader::new(Opcode::Binary, true, length, key);
                 let mut buffer = [0; MAX_HEADER];
@@ -220,7 +239,11 @@ mod tests {
                 assert_eq!(bytes.len(), header.encoded_len());
                 assert_eq!(FrameHeader::parse(bytes), Ok(Some((header, bytes.len()))));
                 for cut in 0..bytes.len() {
-                    assert_eq!(FrameHeader::parse(&bytes[..cut]), Ok(None), "{length} cut at {cut}");
+                    assert_eq!(
+                        FrameHeader::parse(&bytes[..cut]),
+                        Ok(None),
+                        "{length} cut at {cut}"
+                    );
                 }
             }
         }
@@ -230,7 +253,10 @@ mod tests {
     fn rfc6455_5_2_the_minimal_number_of_bytes_must_be_used() {
         assert_eq!(FrameHeader::parse(&[0x82, 126, 0, 125]), Err(ProtocolError::NonMinimalLength));
         assert!(FrameHeader::parse(&[0x82, 126, 0, 126]).is_ok());
-        assert_eq!(FrameHeader::parse(&[0x82, 127, 0, 0, 0, 0, 0, 0, 255, 255]), Err(ProtocolError::NonMinimalLength));
+        assert_eq!(
+            FrameHeader::parse(&[0x82, 127, 0, 0, 0, 0, 0, 0, 255, 255]),
+            Err(ProtocolError::NonMinimalLength)
+        );
         assert!(FrameHeader::parse(&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]).is_ok());
     }
 
@@ -255,8 +281,14 @@ mod tests {
     fn rfc6455_5_5_control_frames_are_whole_and_short() {
         for opcode in 8..=10 {
             assert_eq!(FrameHeader::parse(&[opcode]), Err(ProtocolError::FragmentedControl));
-            assert_eq!(FrameHeader::parse(&[0x80 | opcode, 126]), Err(ProtocolError::ControlTooLong));
-            assert_eq!(FrameHeader::parse(&[0x80 | opcode, 127]), Err(ProtocolError::ControlTooLong));
+            assert_eq!(
+                FrameHeader::parse(&[0x80 | opcode, 126]),
+                Err(ProtocolError::ControlTooLong)
+            );
+            assert_eq!(
+                FrameHeader::parse(&[0x80 | opcode, 127]),
+                Err(ProtocolError::ControlTooLong)
+            );
             assert!(FrameHeader::parse(&[0x80 | opcode, 125]).is_ok_and(|header| header.is_some()));
         }
     }

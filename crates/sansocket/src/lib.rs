@@ -13,6 +13,7 @@ mod connection;
 mod error;
 mod event;
 mod frame;
+pub mod handshake;
 mod limits;
 mod mask;
 mod negotiated;

@@ -132,8 +132,21 @@ mod tests {
             any::<char>().prop_map(|c| String::from(c).into_bytes()),
             any::<u8>().prop_map(|b| std::vec![b]),
             prop::sample::select(std::vec![
-                &b"\xC0\x80"[..], b"\xC1", b"\xE0\x80", b"\xE0\x9F\xBF", b"\xED\xA0\x80", b"\xED\x9F", b"\xF0\x8F", b"\xF0\x90",
-                b"\xF4\x8F\xBF", b"\xF4\x90", b"\xF5", b"\xFF", b"\x80", b"\xEF\xBF\xBF", b"plain",
+                &b"\xC0\x80"[..],
+                b"\xC1",
+                b"\xE0\x80",
+                b"\xE0\x9F\xBF",
+                b"\xED\xA0\x80",
+                b"\xED\x9F",
+                b"\xF0\x8F",
+                b"\xF0\x90",
+                b"\xF4\x8F\xBF",
+                b"\xF4\x90",
+                b"\xF5",
+                b"\xFF",
+                b"\x80",
+                b"\xEF\xBF\xBF",
+                b"plain",
             ])
             .prop_map(Vec::from),
         ];

@@ -161,7 +161,9 @@ impl<R: Role> Connection<R> {
     pub fn peer_close(&self) -> Option<CloseFrame<'_>> {
         match self.closing.ended_by()? {
             // Undefined codes were let through or refused when the frame came.
-            EndedBy::Local | EndedBy::Peer => CloseFrame::parse(&self.small[..usize::from(self.control_len)], true).ok(),
+            EndedBy::Local | EndedBy::Peer => {
+                CloseFrame::parse(&self.small[..usize::from(self.control_len)], true).ok()
+            }
             EndedBy::Failure(_) | EndedBy::Loss => None,
         }
     }

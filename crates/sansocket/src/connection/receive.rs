@@ -29,7 +29,11 @@ impl<R: Role> Connection<R> {
     /// A piece of a message is handed out as soon as it is there. How a message is cut into pieces depends on how the input is;
     /// nothing else does.
     #[inline]
-    pub fn receive<'b>(&mut self, input: &mut &'b mut [u8], out: &mut (impl Output + ?Sized)) -> Option<Event<'b>> {
+    pub fn receive<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        out: &mut (impl Output + ?Sized),
+    ) -> Option<Event<'b>> {
         if out.room() >= MAX_REPLY {
             if let Some(event) = self.receive_whole(input) {
                 return Some(event.unwrap_or_else(|error| self.violation(error, out)));
@@ -56,7 +60,9 @@ impl<R: Role> Connection<R> {
                 match FrameHeader::parse(&joined[..len]) {
                     Ok(Some((header, end))) => {
                         let behind = input.len() - (end - usize::from(self.held));
-                        header.is_fin() && !header.opcode().is_control() && header.payload_len() <= behind as u64
+                        header.is_fin()
+                            && !header.opcode().is_control()
+                            && header.payload_len() <= behind as u64
                     }
                     Ok(None) | Err(_) => false,
                 }
@@ -67,8 +73,12 @@ impl<R: Role> Connection<R> {
     /// The short way, for a message in one frame of less than 64 KiB that lies in `input` as a whole. `None`, and nothing taken:
     /// it is something else.
     #[inline]
-    fn receive_whole<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Result<Event<'b>, ProtocolError>> {
-        let between_messages = self.phase == Phase::Header && self.held == 0 && self.incoming.is_none();
+    fn receive_whole<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+    ) -> Option<Result<Event<'b>, ProtocolError>> {
+        let between_messages =
+            self.phase == Phase::Header && self.held == 0 && self.incoming.is_none();
         let &[first, second, a, b, c, d, e, f, ..] = &**input else { return None };
         // FIN, no reserved bit, text or binary.
         let kind = match first {
@@ -89,7 +99,8 @@ impl<R: Role> Connection<R> {
         };
         // What is too long, or not in its shortest form, is for the long way to tell.
         let minimal = payload_len > 125 || second & 0x7F != 126;
-        if !minimal || payload_len as u64 > self.limits.message || payload_len > input.len() - start {
+        if !minimal || payload_len as u64 > self.limits.message || payload_len > input.len() - start
+        {
             return None;
         }
         let (frame, rest) = mem::take(input).split_at_mut(start + payload_len);
@@ -118,7 +129,11 @@ impl<R: Role> Connection<R> {
 
     /// The long way, for everything.
     #[inline(never)]
-    fn receive_any<'b>(&mut self, input: &mut &'b mut [u8], out: &mut (impl Output + ?Sized)) -> Option<Event<'b>> {
+    fn receive_any<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        out: &mut (impl Output + ?Sized),
+    ) -> Option<Event<'b>> {
         loop {
             // 7.1.7: a failed connection's input is not processed; 5.5.1: nor is what follows a Close.
             if !self.closing.may_receive() {
@@ -140,7 +155,11 @@ impl<R: Role> Connection<R> {
     }
 
     #[cold]
-    fn violation<'b>(&mut self, error: ProtocolError, out: &mut (impl Output + ?Sized)) -> Event<'b> {
+    fn violation<'b>(
+        &mut self,
+        error: ProtocolError,
+        out: &mut (impl Output + ?Sized),
+    ) -> Event<'b> {
         self.fail(error, out);
         Event::Failed(error)
     }
@@ -197,7 +216,9 @@ impl<R: Role> Connection<R> {
             // 5.4: continuation frames continue a message, and nothing else may come inside of one.
             (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
             (Opcode::Continuation, Some(incoming)) => incoming,
-            (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::ExpectedContinuation),
+            (Opcode::Text | Opcode::Binary, Some(_)) => {
+                return Err(ProtocolError::ExpectedContinuation);
+            }
             (Opcode::Text, None) => Incoming::begin(Kind::Text, compressed),
             (Opcode::Binary, None) => Incoming::begin(Kind::Binary, compressed),
         };
@@ -207,13 +228,19 @@ impl<R: Role> Connection<R> {
             return Err(ProtocolError::TooManyFragments);
         }
         let bytes = data.bytes.checked_add(header.payload_len());
-        let bytes = bytes.filter(|&bytes| bytes <= self.limits.message).ok_or(ProtocolError::MessageTooBig)?;
+        let bytes = bytes
+            .filter(|&bytes| bytes <= self.limits.message)
+            .ok_or(ProtocolError::MessageTooBig)?;
         self.incoming = Some(Incoming { fragments, bytes, ..data });
         self.begin_payload(Phase::Data, header);
         Ok(())
     }
 
-    fn begin_control(&mut self, control: Control, header: FrameHeader) -> Result<(), ProtocolError> {
+    fn begin_control(
+        &mut self,
+        control: Control,
+        header: FrameHeader,
+    ) -> Result<(), ProtocolError> {
         self.control = control;
         self.control_len = 0;
         self.begin_payload(Phase::Control, header);
@@ -268,7 +295,9 @@ impl<R: Role> Connection<R> {
 
     /// Takes what there is of a data frame's payload.
     fn take_data<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Taken<'b>, ProtocolError> {
-        let Some(incoming) = self.incoming else { unreachable!("a data frame belongs to a message") };
+        let Some(incoming) = self.incoming else {
+            unreachable!("a data frame belongs to a message")
+        };
         if input.is_empty() && self.payload_left > 0 {
             return Ok(Taken::NeedMore);
         }
@@ -285,7 +314,9 @@ impl<R: Role> Connection<R> {
             self.cut.extend(bytes)?.map(|char| Event::Text(Text::char(char, position)))
         } else {
             let piece = match incoming.kind {
-                kind if incoming.compressed => Event::Compressed(Compressed::new(bytes, kind, position)),
+                kind if incoming.compressed => {
+                    Event::Compressed(Compressed::new(bytes, kind, position))
+                }
                 Kind::Binary => Event::Binary(Binary::new(bytes, position)),
                 Kind::Text if ascii => Event::Text(Text::ascii(bytes, position)),
                 Kind::Text => Event::Text(Text::decoded(self.cut.split(bytes)?, position)),
@@ -299,7 +330,8 @@ impl<R: Role> Connection<R> {
         if frame_ends {
             self.phase = Phase::Header;
         }
-        self.incoming = (!last).then_some(Incoming { begun: incoming.begun || event.is_some(), ..incoming });
+        self.incoming =
+            (!last).then_some(Incoming { begun: incoming.begun || event.is_some(), ..incoming });
         Ok(event.map_or(Taken::Progress, Taken::Event))
     }
 

@@ -1,0 +1,423 @@
+//! The client's side: a request is sent, the response received and checked (RFC 6455, section 4.1).
+
+use core::fmt;
+
+use super::extension::extensions;
+use super::head::{
+    BadHeader, HeadError, HeadLimits, Headers, Scan, Scanner, check_headers, elements,
+    is_header_value, is_token, parse_response, single, values,
+};
+use super::origin::Origin;
+use super::uri::Uri;
+use super::{NoRoom, VERSION, key, put_all};
+use crate::{Negotiated, Output};
+
+/// A request to be sent. The headers that make it a handshake are its own; all others are the caller's.
+///
+/// ```
+/// use sansocket::handshake::{ClientRequest, ResponseProgress, Uri};
+/// use sansocket::{Client, Connection, Limits};
+///
+/// let uri = Uri::parse("ws://example.com/chat")?;
+/// let mut out = Vec::new();
+/// // The key is 16 random bytes, fresh for every connection; this one is the RFC's example.
+/// let mut handshake = ClientRequest::new(&uri).protocols(&["chat"]).start(*b"the sample nonce", &mut out)?;
+/// assert!(out.starts_with(b"GET /chat HTTP/1.1\r\nHost: example.com\r\n"));
+///
+/// let received = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+///     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\r\n";
+/// match handshake.receive(received) {
+///     ResponseProgress::Incomplete => {} // read more, and call again with all that was received
+///     ResponseProgress::Failed(error) => eprintln!("{error}"),
+///     ResponseProgress::Refused(response) => eprintln!("{}", response.status()),
+///     ResponseProgress::Accepted(response) => {
+///         assert_eq!(response.protocol(), Some("chat"));
+///         let keys = || [1, 2, 3, 4]; // in earnest: `RandomKeys`
+///         let connection = Connection::new(Client::new(keys), response.negotiated(), Limits::default());
+///         let first_frames = &received[response.head_len()..];
+/// #       let _ = (connection, first_frames);
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct ClientRequest<'a> {
+    uri: Uri<'a>,
+    origin: Option<&'a str>,
+    protocols: &'a [&'a str],
+    headers: &'a [(&'a str, &'a str)],
+    limits: HeadLimits,
+}
+
+impl<'a> ClientRequest<'a> {
+    /// A request for what `uri` names.
+    pub const fn new(uri: &Uri<'a>) -> Self {
+        Self { uri: *uri, origin: None, protocols: &[], headers: &[], limits: HeadLimits::DEFAULT }
+    }
+
+    /// Sends an `Origin`, as browsers do.
+    pub const fn origin(mut self, origin: &'a str) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
+    /// Offers subprotocols, in order of preference.
+    pub const fn protocols(mut self, protocols: &'a [&'a str]) -> Self {
+        self.protocols = protocols;
+        self
+    }
+
+    /// Adds headers, names and values: `Authorization` or `Cookie`, say.
+    pub const fn headers(mut self, headers: &'a [(&'a str, &'a str)]) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Sets the limits of the response's head.
+    pub const fn limits(mut self, limits: HeadLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Writes the request. `nonce` is 16 random bytes, fresh for every connection (RFC 6455, section 4.1, item 7).
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the request; nothing was written.
+    pub fn start(
+        &self,
+        nonce: [u8; 16],
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<ClientHandshake<'a>, ClientRequestError> {
+        self.check()?;
+        let key = key::encode_key(nonce);
+        put_all(out, |put| self.write(&key, put))?;
+        Ok(ClientHandshake {
+            limits: self.limits,
+            scanner: Scanner::new(self.limits),
+            start: 0,
+            accept: key::accept(&key),
+            protocols: self.protocols,
+            failed: None,
+        })
+    }
+
+    fn check(&self) -> Result<(), ClientRequestError> {
+        // 4.1, item 10: tokens, "and MUST all be unique strings".
+        for (at, protocol) in self.protocols.iter().enumerate() {
+            if !is_token(protocol.as_bytes()) || self.protocols[..at].contains(protocol) {
+                return Err(ClientRequestError::InvalidProtocol);
+            }
+        }
+        if self.origin.is_some_and(|origin| {
+            origin.is_empty() || !is_header_value(origin) || !is_origin(origin)
+        }) {
+            return Err(ClientRequestError::InvalidOrigin);
+        }
+        check_headers(self.headers, &["Host", "Origin"])?;
+        Ok(())
+    }
+
+    /// 4.1, items 1 to 12.
+    fn write(&self, key: &[u8], put: &mut dyn FnMut(&[u8])) {
+        let mut line = |pieces: &[&str]| pieces.iter().for_each(|piece| put(piece.as_bytes()));
+        line(&["GET ", self.uri.path(), self.uri.query(), " HTTP/1.1\r\n"]);
+        line(&["Host: ", self.uri.host_header(), "\r\n"]);
+        line(&[
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: ",
+            VERSION,
+            "\r\n",
+        ]);
+        if let Some(origin) = self.origin {
+            line(&["Origin: ", origin, "\r\n"]);
+        }
+        for (at, protocol) in self.protocols.iter().enumerate() {
+            line(&[if at == 0 { "Sec-WebSocket-Protocol: " } else { ", " }, protocol]);
+        }
+        if !self.protocols.is_empty() {
+            line(&["\r\n"]);
+        }
+        for (name, value) in self.headers {
+            line(&[name, ": ", value, "\r\n"]);
+        }
+        put(b"Sec-WebSocket-Key: ");
+        put(key);
+        put(b"\r\n\r\n");
+    }
+}
+
+/// RFC 6454, 7: one origin, as browsers serialise it.
+fn is_origin(origin: &str) -> bool {
+    origin == "null" || Origin::parse(origin).is_some()
+}
+
+/// A request that cannot be sent. Nothing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientRequestError {
+    /// A subprotocol is not a token, or is there twice (RFC 6455, section 4.1).
+    InvalidProtocol,
+    /// The origin is neither `null` nor a scheme and a host.
+    InvalidOrigin,
+    /// A header's name is not a token, or its value holds control characters or outer white space.
+    InvalidHeader,
+    /// A header that the handshake writes by itself, or that [`ClientRequest`] has a method for.
+    ReservedHeader,
+    /// The output has less room than the request needs.
+    NoRoom,
+}
+
+impl fmt::Display for ClientRequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InvalidProtocol => "the subprotocols are not unique tokens",
+            Self::InvalidOrigin => "the origin is neither null nor a scheme and a host",
+            Self::InvalidHeader => {
+                "a header's name or value holds characters that it must not hold"
+            }
+            Self::ReservedHeader => "a header is one that the handshake writes by itself",
+            Self::NoRoom => "the output has no room for the request",
+        })
+    }
+}
+
+impl core::error::Error for ClientRequestError {}
+
+impl From<BadHeader> for ClientRequestError {
+    fn from(bad: BadHeader) -> Self {
+        match bad {
+            BadHeader::Invalid => Self::InvalidHeader,
+            BadHeader::Reserved => Self::ReservedHeader,
+        }
+    }
+}
+
+impl From<NoRoom> for ClientRequestError {
+    fn from(NoRoom: NoRoom) -> Self {
+        Self::NoRoom
+    }
+}
+
+/// Receives the response to a [`ClientRequest`] and checks it. Nothing but the request may be sent before it has come.
+#[derive(Clone, Debug)]
+pub struct ClientHandshake<'a> {
+    limits: HeadLimits,
+    scanner: Scanner,
+    /// Where the head under way begins: interim responses lie before it.
+    start: usize,
+    accept: [u8; 28],
+    protocols: &'a [&'a str],
+    failed: Option<ResponseError>,
+}
+
+/// What a client's handshake has come to.
+#[derive(Clone, Debug)]
+pub enum ResponseProgress<'b> {
+    /// The response's head is not whole. Receive more.
+    Incomplete,
+    /// The connection is open.
+    Accepted(Response<'b>),
+    /// The server has answered by another status than 101. What it means is HTTP's: 401, 3xx and so on.
+    Refused(Response<'b>),
+    /// The answer is not one to this request: the connection fails (RFC 6455, section 4.1). Close the transport.
+    Failed(ResponseError),
+}
+
+impl ClientHandshake<'_> {
+    /// Looks at `bytes`: all that was received so far, from the first byte on. Interim responses (1xx) are skipped.
+    pub fn receive<'b>(&mut self, bytes: &'b [u8]) -> ResponseProgress<'b> {
+        if let Some(error) = self.failed {
+            return ResponseProgress::Failed(error);
+        }
+        self.examine(bytes).unwrap_or_else(|error| {
+            self.failed = Some(error);
+            ResponseProgress::Failed(error)
+        })
+    }
+
+    fn examine<'b>(&mut self, bytes: &'b [u8]) -> Result<ResponseProgress<'b>, ResponseError> {
+        loop {
+            let (len, headers) =
+                match self.scanner.scan(bytes.get(self.start..).unwrap_or_default())? {
+                    Scan::Head(len, headers) => (len, headers),
+                    Scan::StartLine(len) => {
+                        // Another protocol's server is told at its first line.
+                        parse_response(&bytes[self.start..self.start + len], 0)?;
+                        return Ok(ResponseProgress::Incomplete);
+                    }
+                    Scan::Incomplete => return Ok(ResponseProgress::Incomplete),
+                };
+            let head = &bytes[self.start..self.start + len];
+            let (status, reason) = parse_response(head, headers)?;
+            let response =
+                Response { status, reason, headers: Headers::of(head), head_len: self.start + len };
+            match status {
+                101 => {
+                    check_response(response.headers(), self.accept, self.protocols)?;
+                    return Ok(ResponseProgress::Accepted(response));
+                }
+                // RFC 9110, 15.2: interim responses come before the final one, and a client must be able to take them.
+                100..=199 => {
+                    self.start += len;
+                    let bytes_left = self.limits.bytes.saturating_sub(self.start);
+                    self.scanner = Scanner::new(HeadLimits { bytes: bytes_left, ..self.limits });
+                }
+                _ => return Ok(ResponseProgress::Refused(response)),
+            }
+        }
+    }
+}
+
+/// Checks what section 4.1 demands of a response with status 101. Whoever has parsed the head, this is what it must hold.
+fn check_response<'b>(
+    headers: impl Iterator<Item = (&'b str, &'b [u8])> + Clone,
+    accept: [u8; 28],
+    protocols: &[&str],
+) -> Result<(), ResponseError> {
+    let all = || headers.clone();
+    // Item 2: "if the |Upgrade| header field contains a value that is not an ASCII case-insensitive match for 'websocket'".
+    let mut upgrade = elements(all(), "Upgrade");
+    if !upgrade.next().is_some_and(|element| element.eq_ignore_ascii_case(b"websocket"))
+        || upgrade.next().is_some()
+    {
+        return Err(ResponseError::Upgrade);
+    }
+    // Item 3: "or if the |Connection| header field doesn't contain a token that is" "Upgrade".
+    if !elements(all(), "Connection").any(|element| element.eq_ignore_ascii_case(b"upgrade")) {
+        return Err(ResponseError::Connection);
+    }
+    // Item 4, and 11.3.3: the accept value, once, white space around it ignored.
+    if !single(all(), "Sec-WebSocket-Accept").is_ok_and(|value| value == Some(&accept)) {
+        return Err(ResponseError::Accept);
+    }
+    // Item 5: no extension that was not asked for. None is asked for.
+    match extensions(all()).next() {
+        None => {}
+        Some(Ok(_)) => return Err(ResponseError::Extension),
+        Some(Err(_)) => return Err(ResponseError::MalformedExtensions),
+    }
+    // Item 6: no subprotocol that was not asked for; 11.3.4: at most one header.
+    match single(all(), "Sec-WebSocket-Protocol") {
+        Ok(None) => {}
+        Ok(Some(protocol)) if protocols.iter().any(|offered| offered.as_bytes() == protocol) => {}
+        _ => return Err(ResponseError::Protocol),
+    }
+    Ok(())
+}
+
+/// A server's response.
+#[derive(Clone, Debug)]
+pub struct Response<'b> {
+    status: u16,
+    reason: &'b str,
+    headers: Headers<'b>,
+    head_len: usize,
+}
+
+impl<'b> Response<'b> {
+    /// The status: 101 if the server has accepted.
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The reason phrase, which may be empty.
+    pub const fn reason(&self) -> &'b str {
+        self.reason
+    }
+
+    /// All headers, in order.
+    pub fn headers(&self) -> Headers<'b> {
+        self.headers.clone()
+    }
+
+    /// The first header of that name, in any case.
+    pub fn header(&self, name: &str) -> Option<&'b [u8]> {
+        values(self.headers(), name).next()
+    }
+
+    /// The subprotocol that the server has chosen, if any.
+    pub fn protocol(&self) -> Option<&'b str> {
+        self.header("Sec-WebSocket-Protocol")
+            .and_then(|protocol| core::str::from_utf8(protocol).ok())
+    }
+
+    /// What a connection that was accepted has negotiated.
+    pub fn negotiated(&self) -> Negotiated {
+        Negotiated::default()
+    }
+
+    /// The bytes up to the head's end, interim responses included. Behind them lie the first frames, or the start of the body.
+    pub const fn head_len(&self) -> usize {
+        self.head_len
+    }
+}
+
+/// Why a response is not one to this request (RFC 6455, section 4.1). The connection has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ResponseError {
+    /// The head is not HTTP.
+    Malformed,
+    /// The heads have more bytes than [`HeadLimits::bytes`].
+    HeadTooLarge,
+    /// A head has more lines than [`HeadLimits::headers`].
+    TooManyHeaders,
+    /// A version of HTTP other than 1.1.
+    HttpVersion,
+    /// `Upgrade` is missing or is not `websocket`.
+    Upgrade,
+    /// `Connection` is missing or lacks `Upgrade`.
+    Connection,
+    /// `Sec-WebSocket-Accept` is missing, repeated or wrong: the server has not read the request.
+    Accept,
+    /// The server has chosen an extension that was not asked for.
+    Extension,
+    /// `Sec-WebSocket-Extensions` does not follow its grammar.
+    MalformedExtensions,
+    /// The server has chosen a subprotocol that was not asked for, or more than one.
+    Protocol,
+}
+
+impl ResponseError {
+    /// The section of RFC 6455 that makes the connection fail.
+    pub const fn section(self) -> &'static str {
+        match self {
+            Self::MalformedExtensions => "9.1",
+            Self::HeadTooLarge | Self::TooManyHeaders => "10.4",
+            _ => "4.1",
+        }
+    }
+}
+
+impl fmt::Display for ResponseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::Malformed => "the response is not well-formed HTTP/1.1",
+            Self::HeadTooLarge => "the response's head is too large",
+            Self::TooManyHeaders => "the response has too many headers",
+            Self::HttpVersion => "the response's version is not HTTP/1.1",
+            Self::Upgrade => "the response's Upgrade header is missing or not websocket",
+            Self::Connection => "the response's Connection header lacks the token Upgrade",
+            Self::Accept => "the response's Sec-WebSocket-Accept is missing or wrong",
+            Self::Extension => "the server chose an extension that was not asked for",
+            Self::MalformedExtensions => {
+                "the response's Sec-WebSocket-Extensions header is malformed"
+            }
+            Self::Protocol => "the server chose a subprotocol that was not asked for",
+        };
+        write!(f, "{text} (RFC 6455, section {})", self.section())
+    }
+}
+
+impl core::error::Error for ResponseError {}
+
+impl From<HeadError> for ResponseError {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::Malformed => Self::Malformed,
+            HeadError::TooLarge => Self::HeadTooLarge,
+            HeadError::TooManyHeaders => Self::TooManyHeaders,
+            HeadError::Version => Self::HttpVersion,
+        }
+    }
+}

@@ -1,0 +1,689 @@
+//! The server's side: a request is received and checked, then accepted or rejected (RFC 6455, section 4.2).
+
+use core::fmt;
+
+use super::extension::{Extensions, extensions};
+use super::head::{
+    BadHeader, HeadError, HeadLimits, Headers, Repeated, Scan, Scanner, check_headers, elements,
+    is_target, is_token, parse_request, single, values,
+};
+use super::origin::{Authority, OriginPolicy};
+use super::{NoRoom, VERSION, key, put_all};
+use crate::{Negotiated, Output};
+
+/// How many subprotocols a request may offer. They are compared with each other, so the number is bounded.
+const MAX_PROTOCOLS: usize = 100;
+
+/// Receives one request and checks it.
+///
+/// ```
+/// use sansocket::handshake::{Accept, RequestProgress, ServerHandshake};
+/// use sansocket::{Connection, Limits, Server};
+///
+/// let received = b"GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+///     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+/// let mut out = Vec::new();
+///
+/// let mut handshake = ServerHandshake::new();
+/// match handshake.receive(received, &mut out) {
+///     RequestProgress::Incomplete => {} // read more, and call again with all that was received
+///     RequestProgress::Refused(error) => eprintln!("{error}"), // the answer is in `out`
+///     RequestProgress::Request(request) => {
+///         assert_eq!(request.target(), "/chat");
+///         let negotiated = request.accept(&Accept::new(), &mut out)?;
+///         let connection = Connection::new(Server, negotiated, Limits::default());
+///         let first_frames = &received[request.head_len()..];
+/// #       let _ = (connection, first_frames);
+///     }
+/// }
+/// assert!(out.starts_with(b"HTTP/1.1 101 "));
+/// # Ok::<(), sansocket::handshake::AnswerError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ServerHandshake<'c> {
+    scanner: Scanner,
+    origins: OriginPolicy<'c>,
+    refused: Option<RequestError>,
+}
+
+/// What a server's handshake has come to.
+#[derive(Clone, Debug)]
+pub enum RequestProgress<'b> {
+    /// The head is not whole. Receive more.
+    Incomplete,
+    /// A good request that waits for an answer.
+    Request(Request<'b>),
+    /// The request is bad. The answer is in the output; send it, then shut down and drain the transport
+    /// ([`NextStep::DrainAfterFlush`](crate::NextStep::DrainAfterFlush)). Nothing behind it counts.
+    Refused(RequestError),
+}
+
+impl Default for ServerHandshake<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'c> ServerHandshake<'c> {
+    /// A handshake with the default limits that lets in pages of the same origin.
+    pub const fn new() -> Self {
+        Self {
+            scanner: Scanner::new(HeadLimits::DEFAULT),
+            origins: OriginPolicy::SameOrigin { scheme: None },
+            refused: None,
+        }
+    }
+
+    /// Sets the limits of the head. To be called before the first byte is received.
+    pub const fn limits(mut self, limits: HeadLimits) -> Self {
+        self.scanner = Scanner::new(limits);
+        self
+    }
+
+    /// Sets which origins are let in.
+    pub const fn origins(mut self, origins: OriginPolicy<'c>) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// Looks at `bytes`: all that was received so far, from the first byte on.
+    ///
+    /// A bad request is answered in `out`, which should have room for [`MAX_REFUSAL`](super::MAX_REFUSAL) bytes; with less, it stays
+    /// unanswered.
+    pub fn receive<'b>(
+        &mut self,
+        bytes: &'b [u8],
+        out: &mut (impl Output + ?Sized),
+    ) -> RequestProgress<'b> {
+        if let Some(error) = self.refused {
+            return RequestProgress::Refused(error);
+        }
+        match self.examine(bytes) {
+            Ok(Some(request)) => RequestProgress::Request(request),
+            Ok(None) => RequestProgress::Incomplete,
+            Err(error) => RequestProgress::Refused(self.refuse(error, out)),
+        }
+    }
+
+    /// The transport has ended inside the head. A peer that has only shut down its writing can still read the answer.
+    pub fn receive_eof(&mut self, out: &mut (impl Output + ?Sized)) -> RequestError {
+        self.refuse(RequestError::Incomplete, out)
+    }
+
+    /// Refuses for a layer above, a deadline say. Does nothing if the request was refused already.
+    pub fn refuse(
+        &mut self,
+        error: RequestError,
+        out: &mut (impl Output + ?Sized),
+    ) -> RequestError {
+        if let Some(error) = self.refused {
+            return error;
+        }
+        self.refused = Some(error);
+        // Without room the peer is not told, as `receive` says; the request is refused all the same.
+        let _ = put_all(out, |put| write_refusal(error, put));
+        error
+    }
+
+    fn examine<'b>(&mut self, bytes: &'b [u8]) -> Result<Option<Request<'b>>, RequestError> {
+        match self.scanner.scan(bytes)? {
+            Scan::Incomplete => Ok(None),
+            Scan::StartLine(len) => {
+                // Garbage is told at once, not when its blank line comes, which may be never.
+                check_request_line(&bytes[..len], 0).map(|_| None)
+            }
+            Scan::Head(len, headers) => {
+                let head = &bytes[..len];
+                let (method, target) = check_request_line(head, headers)?;
+                check_request(method, Headers::of(head), self.origins).map(|key| {
+                    Some(Request { target, headers: Headers::of(head), key, head_len: len })
+                })
+            }
+        }
+    }
+}
+
+/// 4.2.1, item 1: "An HTTP/1.1 or higher GET request, including a 'Request-URI'".
+fn check_request_line(head: &[u8], headers: usize) -> Result<(&str, &str), RequestError> {
+    match parse_request(head, headers) {
+        Ok((method, target)) if is_request_target(target) => Ok((method, target)),
+        Ok(_) => Err(RequestError::InvalidTarget),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// 4.2.1, item 1: a path, or an absolute HTTP URI with one.
+fn is_request_target(target: &str) -> bool {
+    let is_absolute = |scheme: &str| {
+        target.split_once("://").is_some_and(|(found, rest)| {
+            found.eq_ignore_ascii_case(scheme) && !rest.starts_with('/')
+        })
+    };
+    is_target(target)
+        && (target.starts_with('/') || ["http", "https", "ws", "wss"].into_iter().any(is_absolute))
+}
+
+/// Checks everything else that section 4.2.1 demands, and gives the key. Whoever has parsed the head, this is what it must hold.
+fn check_request<'b>(
+    method: &str,
+    headers: impl Iterator<Item = (&'b str, &'b [u8])> + Clone,
+    origins: OriginPolicy<'_>,
+) -> Result<&'b [u8], RequestError> {
+    let all = || headers.clone();
+    if method != "GET" {
+        return Err(RequestError::MethodNotAllowed);
+    }
+    // 4.2.1, item 2: "A |Host| header field containing the server's authority"; RFC 9112, 3.2: exactly one, and a valid one.
+    let host =
+        single(all(), "Host").ok().flatten().and_then(|host| core::str::from_utf8(host).ok());
+    let host = host.and_then(Authority::parse).ok_or(RequestError::InvalidHost)?;
+    // What follows such a head would be a body for one reader and frames for another.
+    let has_body = single(all(), "Content-Length")?.is_some_and(|length| length != b"0");
+    if has_body || single(all(), "Transfer-Encoding")?.is_some() {
+        return Err(RequestError::BodyNotAllowed);
+    }
+    // 4.2.1, item 3: "An |Upgrade| header field containing the value 'websocket', treated as an ASCII case-insensitive value."
+    if !elements(all(), "Upgrade").any(|element| element.eq_ignore_ascii_case(b"websocket")) {
+        return Err(RequestError::NotAnUpgrade);
+    }
+    // 4.2.1, item 4: "A |Connection| header field that includes the token 'Upgrade'".
+    if !elements(all(), "Connection").any(|element| element.eq_ignore_ascii_case(b"upgrade")) {
+        return Err(RequestError::ConnectionNotUpgrade);
+    }
+    // 4.2.1, item 6: "A |Sec-WebSocket-Version| header field, with a value of 13"; 11.3.5: once.
+    match single(all(), "Sec-WebSocket-Version")? {
+        Some(version) if version == VERSION.as_bytes() => {}
+        Some(_) => return Err(RequestError::UnsupportedVersion),
+        None => return Err(RequestError::MissingVersion),
+    }
+    // 4.2.1, item 5, and 11.3.1: the key once, 16 bytes when decoded.
+    let key = single(all(), "Sec-WebSocket-Key").ok().flatten().filter(|key| key::is_key(key));
+    let key = key.ok_or(RequestError::InvalidKey)?;
+    check_protocols(|| elements(all(), "Sec-WebSocket-Protocol"))?;
+    // 9.1: a header that does not follow the grammar fails the connection.
+    if extensions(all()).any(|extension| extension.is_err()) {
+        return Err(RequestError::InvalidExtensions);
+    }
+    // 4.2.2, item 4: a server may look at the origin and refuse with 403.
+    if single(all(), "Origin")?.is_some_and(|origin| !origins.allows(origin, host)) {
+        return Err(RequestError::OriginNotAllowed);
+    }
+    Ok(key)
+}
+
+/// 4.1, item 10: subprotocols are tokens, "and MUST all be unique strings".
+fn check_protocols<'b, I: Iterator<Item = &'b [u8]>>(
+    protocols: impl Fn() -> I,
+) -> Result<(), RequestError> {
+    let unique =
+        |(at, protocol)| is_token(protocol) && !protocols().take(at).any(|other| other == protocol);
+    if protocols().nth(MAX_PROTOCOLS).is_none() && protocols().enumerate().all(unique) {
+        Ok(())
+    } else {
+        Err(RequestError::InvalidProtocols)
+    }
+}
+
+/// A good request, to be accepted or rejected. It borrows the bytes that were received.
+#[derive(Clone, Debug)]
+pub struct Request<'b> {
+    target: &'b str,
+    headers: Headers<'b>,
+    key: &'b [u8],
+    head_len: usize,
+}
+
+impl<'b> Request<'b> {
+    /// The request's target as sent: a path with a query, or an absolute URI. Nothing was resolved or decoded.
+    pub const fn target(&self) -> &'b str {
+        self.target
+    }
+
+    /// All headers, in order.
+    pub fn headers(&self) -> Headers<'b> {
+        self.headers.clone()
+    }
+
+    /// The first header of that name, in any case.
+    pub fn header(&self, name: &str) -> Option<&'b [u8]> {
+        values(self.headers(), name).next()
+    }
+
+    /// The origin of the page whose script connects. Only browsers send one, and others can pretend (RFC 6455, section 10.2).
+    pub fn origin(&self) -> Option<&'b [u8]> {
+        self.header("Origin")
+    }
+
+    /// The subprotocols that the client offers, in order of preference.
+    pub fn protocols(&self) -> Protocols<'b> {
+        Protocols { headers: self.headers(), rest: "" }
+    }
+
+    /// The extensions that the client offers, in order of preference.
+    pub fn extensions(&self) -> Extensions<'b> {
+        Extensions::new(self.headers())
+    }
+
+    /// The length of the head in bytes. What was received behind it are the first frames.
+    pub const fn head_len(&self) -> usize {
+        self.head_len
+    }
+
+    /// Accepts: writes the response, behind which frames may be sent.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with `accept`; nothing was written.
+    pub fn accept(
+        &self,
+        accept: &Accept<'_>,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<Negotiated, AnswerError> {
+        write_accept(
+            key::accept(self.key),
+            accept,
+            |protocol| self.protocols().any(|offered| offered == protocol),
+            out,
+        )
+    }
+
+    /// Rejects: writes the response, behind which the transport is to be drained and closed.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with `reject`; nothing was written.
+    pub fn reject(
+        &self,
+        reject: &Reject<'_>,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), AnswerError> {
+        write_reject(reject, out)
+    }
+
+    /// Lets go of the received bytes, to answer later.
+    #[cfg(feature = "alloc")]
+    pub fn defer(&self) -> PendingAnswer {
+        PendingAnswer {
+            accept: key::accept(self.key),
+            protocols: self.protocols().map(Into::into).collect(),
+        }
+    }
+}
+
+/// An answer that is still owed, for those who have to ask elsewhere first. Holds 52 bytes and the subprotocols offered.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Debug)]
+pub struct PendingAnswer {
+    accept: [u8; 28],
+    protocols: alloc::boxed::Box<[alloc::boxed::Box<str>]>,
+}
+
+#[cfg(feature = "alloc")]
+impl PendingAnswer {
+    /// As [`Request::accept`].
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with `accept`; nothing was written.
+    pub fn accept(
+        &self,
+        accept: &Accept<'_>,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<Negotiated, AnswerError> {
+        write_accept(
+            self.accept,
+            accept,
+            |protocol| self.protocols.iter().any(|offered| **offered == *protocol),
+            out,
+        )
+    }
+
+    /// As [`Request::reject`].
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with `reject`; nothing was written.
+    pub fn reject(
+        &self,
+        reject: &Reject<'_>,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), AnswerError> {
+        write_reject(reject, out)
+    }
+}
+
+/// The subprotocols that a client offers, in order of preference.
+#[derive(Clone, Debug)]
+pub struct Protocols<'b> {
+    headers: Headers<'b>,
+    rest: &'b str,
+}
+
+impl<'b> Iterator for Protocols<'b> {
+    type Item = &'b str;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (protocol, rest) = self.rest.split_once(',').unwrap_or((self.rest, ""));
+            self.rest = rest;
+            match protocol.trim_ascii() {
+                "" if rest.is_empty() => {
+                    let value = values(&mut self.headers, "Sec-WebSocket-Protocol").next()?;
+                    // Tokens are ASCII.
+                    self.rest = core::str::from_utf8(value).ok()?;
+                }
+                "" => {}
+                protocol => return Some(protocol),
+            }
+        }
+    }
+}
+
+/// How a request is accepted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Accept<'a> {
+    protocol: Option<&'a str>,
+    headers: &'a [(&'a str, &'a str)],
+}
+
+impl<'a> Accept<'a> {
+    /// No subprotocol, no further headers.
+    pub const fn new() -> Self {
+        Self { protocol: None, headers: &[] }
+    }
+
+    /// Chooses a subprotocol out of those that the client offers.
+    pub const fn protocol(mut self, protocol: &'a str) -> Self {
+        self.protocol = Some(protocol);
+        self
+    }
+
+    /// Adds headers, names and values: cookies, say.
+    pub const fn headers(mut self, headers: &'a [(&'a str, &'a str)]) -> Self {
+        self.headers = headers;
+        self
+    }
+}
+
+/// How a request is rejected.
+#[derive(Clone, Copy, Debug)]
+pub struct Reject<'a> {
+    status: u16,
+    headers: &'a [(&'a str, &'a str)],
+    body: &'a [u8],
+}
+
+impl<'a> Reject<'a> {
+    /// An empty answer with a status of 300 to 599: 401, 404, 503 and so on (RFC 6455, section 4.2.2).
+    pub const fn new(status: u16) -> Self {
+        Self { status, headers: &[], body: &[] }
+    }
+
+    /// Adds headers, names and values: `Location` or `WWW-Authenticate`, say.
+    pub const fn headers(mut self, headers: &'a [(&'a str, &'a str)]) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Adds a body.
+    pub const fn body(mut self, body: &'a [u8]) -> Self {
+        self.body = body;
+        self
+    }
+}
+
+/// An answer that cannot be given. Nothing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// The chosen subprotocol is not among those that the client offers (RFC 6455, section 4.2.2).
+    ProtocolNotOffered,
+    /// A header's name is not a token, or its value holds control characters or outer white space.
+    InvalidHeader,
+    /// A header that the handshake writes by itself.
+    ReservedHeader,
+    /// A rejection whose status is not 300 to 599.
+    InvalidStatus,
+    /// The output has less room than the answer needs.
+    NoRoom,
+}
+
+impl fmt::Display for AnswerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ProtocolNotOffered => {
+                "the chosen subprotocol is not among those that the client offers"
+            }
+            Self::InvalidHeader => {
+                "a header's name or value holds characters that it must not hold"
+            }
+            Self::ReservedHeader => "a header is one that the handshake writes by itself",
+            Self::InvalidStatus => "a rejection has a status of 300 to 599",
+            Self::NoRoom => "the output has no room for the answer",
+        })
+    }
+}
+
+impl core::error::Error for AnswerError {}
+
+impl From<BadHeader> for AnswerError {
+    fn from(bad: BadHeader) -> Self {
+        match bad {
+            BadHeader::Invalid => Self::InvalidHeader,
+            BadHeader::Reserved => Self::ReservedHeader,
+        }
+    }
+}
+
+impl From<NoRoom> for AnswerError {
+    fn from(NoRoom: NoRoom) -> Self {
+        Self::NoRoom
+    }
+}
+
+fn write_accept(
+    accept_key: [u8; 28],
+    accept: &Accept<'_>,
+    is_offered: impl Fn(&str) -> bool,
+    out: &mut (impl Output + ?Sized),
+) -> Result<Negotiated, AnswerError> {
+    check_headers(accept.headers, &[])?;
+    // 4.2.2, item 4: the subprotocol is "derived from the client's handshake", and absent if there is none.
+    if accept.protocol.is_some_and(|protocol| !is_offered(protocol)) {
+        return Err(AnswerError::ProtocolNotOffered);
+    }
+    put_all(out, |put| {
+        // 4.2.2, item 5.
+        put(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
+        put(&accept_key);
+        put(b"\r\n");
+        if let Some(protocol) = accept.protocol {
+            write_header("Sec-WebSocket-Protocol", protocol, put);
+        }
+        accept.headers.iter().for_each(|(name, value)| write_header(name, value, put));
+        put(b"\r\n");
+    })?;
+    Ok(Negotiated::default())
+}
+
+fn write_reject(reject: &Reject<'_>, out: &mut (impl Output + ?Sized)) -> Result<(), AnswerError> {
+    check_headers(reject.headers, &[])?;
+    if !matches!(reject.status, 300..=599) {
+        return Err(AnswerError::InvalidStatus);
+    }
+    put_all(out, |put| {
+        write_status(reject.status, put);
+        reject.headers.iter().for_each(|(name, value)| write_header(name, value, put));
+        write_end(reject.body, put);
+    })?;
+    Ok(())
+}
+
+fn write_refusal(error: RequestError, put: &mut dyn FnMut(&[u8])) {
+    write_status(error.status(), put);
+    match error {
+        RequestError::MethodNotAllowed => write_header("Allow", "GET", put),
+        // 4.4: the versions that this server speaks; RFC 9110, 15.5.22: the protocol to upgrade to.
+        RequestError::UnsupportedVersion | RequestError::NotAnUpgrade => {
+            write_header("Upgrade", "websocket", put);
+            write_header("Sec-WebSocket-Version", VERSION, put);
+        }
+        _ => {}
+    }
+    write_header("Content-Type", "text/plain", put);
+    write_end(error.text().as_bytes(), put);
+}
+
+/// Status line, and `Connection: close`: behind a refusal no byte of this connection is read as a request.
+fn write_status(status: u16, put: &mut dyn FnMut(&[u8])) {
+    put(b"HTTP/1.1 ");
+    put_number(usize::from(status), put);
+    put(b" ");
+    put(reason_phrase(status).as_bytes());
+    put(b"\r\nConnection: close\r\n");
+}
+
+fn write_end(body: &[u8], put: &mut dyn FnMut(&[u8])) {
+    put(b"Content-Length: ");
+    put_number(body.len(), put);
+    put(b"\r\n\r\n");
+    put(body);
+}
+
+fn write_header(name: &str, value: &str, put: &mut dyn FnMut(&[u8])) {
+    put(name.as_bytes());
+    put(b": ");
+    put(value.as_bytes());
+    put(b"\r\n");
+}
+
+fn put_number(number: usize, put: &mut dyn FnMut(&[u8])) {
+    if number >= 10 {
+        put_number(number / 10, put);
+    }
+    put(&[b"0123456789"[number % 10]]);
+}
+
+/// The usual phrases (RFC 9110, section 15); nobody depends on them.
+const fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        410 => "Gone",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}
+
+/// Builds [`RequestError`] and its methods from one table.
+macro_rules! request_errors {
+    ($($(#[doc = $doc:literal])+ $name:ident => $status:literal, $section:literal, $text:literal;)+) => {
+        /// What is wrong with a request. Sections are RFC 6455's unless the text names another.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum RequestError {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl RequestError {
+            /// Every one of them, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The HTTP status that answers it.
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$name => $status,)+ }
+            }
+
+            /// The section of RFC 6455 that demands or allows the refusal.
+            pub const fn section(self) -> &'static str {
+                match self { $(Self::$name => $section,)+ }
+            }
+
+            /// The fault in one sentence. It is also the body of the answer.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+        }
+    };
+}
+
+request_errors! {
+    /// The transport ended inside the head.
+    Incomplete => 400, "4.2.1", "the request ends inside its head";
+    /// The head is not HTTP.
+    Malformed => 400, "4.2.1", "the request is not well-formed HTTP/1.1";
+    /// The head has more bytes than [`HeadLimits::bytes`].
+    HeadTooLarge => 431, "10.4", "the request's head is too large";
+    /// The head has more lines than [`HeadLimits::headers`].
+    TooManyHeaders => 431, "10.4", "the request has too many headers";
+    /// A version of HTTP other than 1.1.
+    HttpVersion => 505, "4.2.1", "the request's version is not HTTP/1.1";
+    /// A method other than GET.
+    MethodNotAllowed => 405, "4.2.1", "the request's method is not GET";
+    /// A target that is neither a path nor an absolute HTTP URI.
+    InvalidTarget => 400, "4.2.1", "the request's target is neither a path nor an absolute URI";
+    /// `Host` is missing, repeated or malformed.
+    InvalidHost => 400, "4.2.1", "the Host header is missing, repeated or malformed";
+    /// A request with a body.
+    BodyNotAllowed => 400, "4.2.1", "the request announces a body";
+    /// A header that may occur once occurs more often.
+    RepeatedHeader => 400, "4.2.1", "a header that may occur once is repeated";
+    /// `Upgrade` is missing or lacks `websocket`: an ordinary HTTP request.
+    NotAnUpgrade => 426, "4.2.1", "this is a WebSocket server: the request lacks Upgrade: websocket";
+    /// `Connection` is missing or lacks `Upgrade`.
+    ConnectionNotUpgrade => 400, "4.2.1", "the Connection header lacks the token Upgrade";
+    /// `Sec-WebSocket-Version` is missing.
+    MissingVersion => 400, "4.2.1", "the Sec-WebSocket-Version header is missing";
+    /// `Sec-WebSocket-Version` is not 13.
+    UnsupportedVersion => 426, "4.4", "the Sec-WebSocket-Version is not 13";
+    /// `Sec-WebSocket-Key` is missing, repeated or not 16 bytes in base64.
+    InvalidKey => 400, "4.2.1", "the Sec-WebSocket-Key is missing, repeated or not 16 bytes in base64";
+    /// `Sec-WebSocket-Protocol` holds something else than up to 100 unique tokens.
+    InvalidProtocols => 400, "4.1", "the Sec-WebSocket-Protocol is not a list of up to 100 unique tokens";
+    /// `Sec-WebSocket-Extensions` does not follow its grammar.
+    InvalidExtensions => 400, "9.1", "the Sec-WebSocket-Extensions header is malformed";
+    /// The origin is not let in by the [`OriginPolicy`].
+    OriginNotAllowed => 403, "10.2", "the origin is not allowed";
+    /// The request took too long. Raised by the layers above.
+    TimedOut => 408, "10.4", "the request took too long";
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (status {})", self.text(), self.status())
+    }
+}
+
+impl core::error::Error for RequestError {}
+
+impl From<HeadError> for RequestError {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::Malformed => Self::Malformed,
+            HeadError::TooLarge => Self::HeadTooLarge,
+            HeadError::TooManyHeaders => Self::TooManyHeaders,
+            HeadError::Version => Self::HttpVersion,
+        }
+    }
+}
+
+impl From<Repeated> for RequestError {
+    fn from(Repeated: Repeated) -> Self {
+        Self::RepeatedHeader
+    }
+}
