@@ -101,16 +101,11 @@ impl<'a> CloseFrame<'a> {
             [_] => Err(ProtocolError::CloseBodyOfOneByte),
             [high, low, reason @ ..] => {
                 let code = u16::from_be_bytes([*high, *low]);
-                let known = if undefined_codes {
-                    CloseCode::new_or_undefined(code)
-                } else {
-                    CloseCode::new(code)
-                };
+                let known = if undefined_codes { CloseCode::new_or_undefined(code) } else { CloseCode::new(code) };
                 Ok(Self {
                     code: Some(known.ok_or(ProtocolError::InvalidCloseCode)?),
                     // 5.5.1: what follows the code is "UTF-8-encoded data".
-                    reason: core::str::from_utf8(reason)
-                        .map_err(|_| ProtocolError::InvalidCloseReason)?,
+                    reason: core::str::from_utf8(reason).map_err(|_| ProtocolError::InvalidCloseReason)?,
                 })
             }
         }
@@ -142,9 +137,6 @@ mod tests {
         assert_eq!(whole, Err(ProtocolError::InvalidCloseCode));
         let frame = CloseFrame::parse(b"\x03\xe8gr\xc3\xb6\xc3\x9fer", false).unwrap();
         assert_eq!((frame.code(), frame.reason()), (Some(CloseCode::NORMAL), "größer"));
-        assert_eq!(
-            CloseFrame::parse(b"\x03\xe8\xc3", false),
-            Err(ProtocolError::InvalidCloseReason)
-        );
+        assert_eq!(CloseFrame::parse(b"\x03\xe8\xc3", false), Err(ProtocolError::InvalidCloseReason));
     }
 }

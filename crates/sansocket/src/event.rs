@@ -84,6 +84,9 @@ enum Content<'b> {
 }
 
 impl<'b> Text<'b> {
+    /// A piece without any text, in the middle of a message.
+    pub const EMPTY: Self = Self::decoded("", Position { first: false, last: false });
+
     #[inline]
     pub(crate) const fn decoded(text: &'b str, position: Position) -> Self {
         Self { content: Content::Decoded(text), position }
@@ -136,10 +139,7 @@ impl<'b> Text<'b> {
 
 impl fmt::Debug for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Text")
-            .field("text", &self.as_str())
-            .field("position", &self.position)
-            .finish()
+        f.debug_struct("Text").field("text", &self.as_str()).field("position", &self.position).finish()
     }
 }
 
@@ -205,5 +205,4 @@ impl<'b> Compressed<'b> {
     }
 }
 
-const _: () =
-    assert!(size_of::<Option<Event<'_>>>() <= 32, "an event travels in registers or four words");
+const _: () = assert!(size_of::<Option<Event<'_>>>() <= 32, "an event travels in registers or four words");

@@ -218,20 +218,8 @@ mod tests {
 
     #[test]
     fn rfc6455_5_2_every_length_form_at_its_borders() {
-        for length in [
-            0,
-            1,
-            125,
-            126,
-            127,
-            65535,
-            65536,
-            1 << 31,
-            (1 << 32) - 1,
-            1 << 32,
-            (1 << 53) + 1,
-            (1 << 63) - 1,
-        ] {
+        for length in [0, 1, 125, 126, 127, 65535, 65536, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 53) + 1, (1 << 63) - 1]
+        {
             for key in [None, Some([1, 2, 3, 4])] {
                 let header = FrameHeader::new(Opcode::Binary, true, length, key);
                 let mut buffer = [0; MAX_HEADER];
@@ -239,11 +227,7 @@ mod tests {
                 assert_eq!(bytes.len(), header.encoded_len());
                 assert_eq!(FrameHeader::parse(bytes), Ok(Some((header, bytes.len()))));
                 for cut in 0..bytes.len() {
-                    assert_eq!(
-                        FrameHeader::parse(&bytes[..cut]),
-                        Ok(None),
-                        "{length} cut at {cut}"
-                    );
+                    assert_eq!(FrameHeader::parse(&bytes[..cut]), Ok(None), "{length} cut at {cut}");
                 }
             }
         }
@@ -253,10 +237,7 @@ mod tests {
     fn rfc6455_5_2_the_minimal_number_of_bytes_must_be_used() {
         assert_eq!(FrameHeader::parse(&[0x82, 126, 0, 125]), Err(ProtocolError::NonMinimalLength));
         assert!(FrameHeader::parse(&[0x82, 126, 0, 126]).is_ok());
-        assert_eq!(
-            FrameHeader::parse(&[0x82, 127, 0, 0, 0, 0, 0, 0, 255, 255]),
-            Err(ProtocolError::NonMinimalLength)
-        );
+        assert_eq!(FrameHeader::parse(&[0x82, 127, 0, 0, 0, 0, 0, 0, 255, 255]), Err(ProtocolError::NonMinimalLength));
         assert!(FrameHeader::parse(&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]).is_ok());
     }
 
@@ -281,14 +262,8 @@ mod tests {
     fn rfc6455_5_5_control_frames_are_whole_and_short() {
         for opcode in 8..=10 {
             assert_eq!(FrameHeader::parse(&[opcode]), Err(ProtocolError::FragmentedControl));
-            assert_eq!(
-                FrameHeader::parse(&[0x80 | opcode, 126]),
-                Err(ProtocolError::ControlTooLong)
-            );
-            assert_eq!(
-                FrameHeader::parse(&[0x80 | opcode, 127]),
-                Err(ProtocolError::ControlTooLong)
-            );
+            assert_eq!(FrameHeader::parse(&[0x80 | opcode, 126]), Err(ProtocolError::ControlTooLong));
+            assert_eq!(FrameHeader::parse(&[0x80 | opcode, 127]), Err(ProtocolError::ControlTooLong));
             assert!(FrameHeader::parse(&[0x80 | opcode, 125]).is_ok_and(|header| header.is_some()));
         }
     }

@@ -16,6 +16,7 @@ mod frame;
 pub mod handshake;
 mod limits;
 mod mask;
+mod message;
 mod negotiated;
 mod output;
 mod role;
@@ -28,6 +29,9 @@ pub use event::{Binary, Compressed, Event, Kind, Text};
 pub use frame::{FrameHeader, MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode};
 pub use limits::Limits;
 pub use mask::apply_mask;
+pub use message::{Message, Piece};
+#[cfg(feature = "alloc")]
+pub use message::{Messages, OwnedMessage};
 pub use negotiated::Negotiated;
 #[cfg(feature = "alloc")]
 pub use output::BoundedOutput;

@@ -19,8 +19,7 @@ pub struct Limits {
 
 impl Limits {
     /// The defaults: 64 MiB and 131,072 frames a message.
-    pub const DEFAULT: Self =
-        Self { message: 64 << 20, fragments: 1 << 17, undefined_close_codes: false };
+    pub const DEFAULT: Self = Self { message: 64 << 20, fragments: 1 << 17, undefined_close_codes: false };
 
     /// No limit on a message's bytes and frames: for peers one trusts, or for layers that count by themselves.
     pub const UNLIMITED: Self = Self { message: u64::MAX, fragments: u32::MAX, ..Self::DEFAULT };

@@ -69,8 +69,7 @@ mod tests {
     #[test]
     fn rfc6455_5_3_masks_as_the_formula_says_at_every_offset_length_and_phase() {
         let key = [0x37, 0xFA, 0x21, 0x3D];
-        let bytes: Vec<u8> =
-            (0..400u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[0]).collect();
+        let bytes: Vec<u8> = (0..400u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[0]).collect();
         for offset in 0..64 {
             for length in 0..300 {
                 let phase = length % 4;
@@ -84,10 +83,7 @@ mod tests {
                 );
 
                 let mut ascii = bytes.clone();
-                let is_ascii = apply_mask_to_ascii(
-                    &mut ascii[offset..offset + length],
-                    advance_key(key, phase),
-                );
+                let is_ascii = apply_mask_to_ascii(&mut ascii[offset..offset + length], advance_key(key, phase));
                 assert_eq!(ascii, masked);
                 assert_eq!(is_ascii, expected.is_ascii());
             }

@@ -70,21 +70,13 @@ impl Closing {
             // 5.5.1: "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send
             // a Close frame in response."
             (Self::Open, Happening::PeerClose) => (Self::Done(Initiator::Peer), Reply::Echo),
-            (Self::CloseSent, Happening::PeerClose) => {
-                (Self::Done(Initiator::Local), Reply::Nothing)
-            }
+            (Self::CloseSent, Happening::PeerClose) => (Self::Done(Initiator::Local), Reply::Nothing),
             // 7.1.7: "the endpoint SHOULD send a Close frame with an appropriate status code".
             (Self::Open, Happening::Violation(error)) => (Self::Failed(error), Reply::Fail(error)),
             (Self::CloseSent, Happening::Violation(error)) => (Self::Failed(error), Reply::Nothing),
-            (Self::Open | Self::CloseSent, Happening::TransportEnd) => {
-                (Self::Ended(Outcome::Lost), Reply::Nothing)
-            }
-            (Self::Done(by), Happening::TransportEnd) => {
-                (Self::Ended(Outcome::Clean(by)), Reply::Nothing)
-            }
-            (Self::Failed(error), Happening::TransportEnd) => {
-                (Self::Ended(Outcome::Failed(error)), Reply::Nothing)
-            }
+            (Self::Open | Self::CloseSent, Happening::TransportEnd) => (Self::Ended(Outcome::Lost), Reply::Nothing),
+            (Self::Done(by), Happening::TransportEnd) => (Self::Ended(Outcome::Clean(by)), Reply::Nothing),
+            (Self::Failed(error), Happening::TransportEnd) => (Self::Ended(Outcome::Failed(error)), Reply::Nothing),
             // 7.1.7: an endpoint that has failed the connection "MUST NOT continue to attempt to process data".
             (unchanged, _) => (unchanged, Reply::Nothing),
         };
@@ -116,12 +108,8 @@ impl Closing {
     pub(crate) const fn ended_by(self) -> Option<EndedBy> {
         Some(match self {
             Self::Open | Self::CloseSent => return None,
-            Self::Done(Initiator::Local) | Self::Ended(Outcome::Clean(Initiator::Local)) => {
-                EndedBy::Local
-            }
-            Self::Done(Initiator::Peer) | Self::Ended(Outcome::Clean(Initiator::Peer)) => {
-                EndedBy::Peer
-            }
+            Self::Done(Initiator::Local) | Self::Ended(Outcome::Clean(Initiator::Local)) => EndedBy::Local,
+            Self::Done(Initiator::Peer) | Self::Ended(Outcome::Clean(Initiator::Peer)) => EndedBy::Peer,
             Self::Failed(error) | Self::Ended(Outcome::Failed(error)) => EndedBy::Failure(error),
             Self::Ended(Outcome::Lost) => EndedBy::Loss,
         })
@@ -252,15 +240,10 @@ mod tests {
             Closing::Ended(Outcome::Failed(ERROR)),
             Closing::Ended(Outcome::Lost),
         ];
-        let happenings = [
-            Happening::LocalClose,
-            Happening::PeerClose,
-            Happening::Violation(ERROR),
-            Happening::TransportEnd,
-        ];
-        let mut table = String::from(
-            "| state | LocalClose | PeerClose | Violation | TransportEnd |\n|---|---|---|---|---|\n",
-        );
+        let happenings =
+            [Happening::LocalClose, Happening::PeerClose, Happening::Violation(ERROR), Happening::TransportEnd];
+        let mut table =
+            String::from("| state | LocalClose | PeerClose | Violation | TransportEnd |\n|---|---|---|---|---|\n");
         for state in states {
             table.push_str(&format!("| {state:?} |"));
             for happening in happenings {

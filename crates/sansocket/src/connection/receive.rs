@@ -29,11 +29,7 @@ impl<R: Role> Connection<R> {
     /// A piece of a message is handed out as soon as it is there. How a message is cut into pieces depends on how the input is;
     /// nothing else does.
     #[inline]
-    pub fn receive<'b>(
-        &mut self,
-        input: &mut &'b mut [u8],
-        out: &mut (impl Output + ?Sized),
-    ) -> Option<Event<'b>> {
+    pub fn receive<'b>(&mut self, input: &mut &'b mut [u8], out: &mut (impl Output + ?Sized)) -> Option<Event<'b>> {
         if out.room() >= MAX_REPLY {
             if let Some(event) = self.receive_whole(input) {
                 return Some(event.unwrap_or_else(|error| self.violation(error, out)));
@@ -44,28 +40,32 @@ impl<R: Role> Connection<R> {
         self.receive_any(input, out)
     }
 
-    /// Whether the next call of [`receive`](Self::receive) over `input` can give the last piece of a message, or one behind it
-    /// will without more input.
+    /// Whether `input` holds the rest of a message's last frame: `receive` over it will give the last piece of a message, or
+    /// find the message to be bad.
     ///
     /// An adapter that lends messages out of its own buffer asks this before it borrows the buffer for good.
     pub fn completes_message(&self, input: &[u8]) -> bool {
-        if !self.closing.may_receive() {
-            return false;
-        }
+        self.data_ahead(input).is_some_and(|data| data.fin && data.left <= data.there as u64)
+    }
+
+    /// Whether `input` begins with something of a message: the next `receive` over it will give a piece, or find the message to
+    /// be bad, or take the first bytes of a character that is not whole yet.
+    pub fn continues_message(&self, input: &[u8]) -> bool {
+        self.data_ahead(input).is_some_and(|data| data.there > 0 || data.left == 0)
+    }
+
+    /// The data frame that `input` begins with or continues, if it does.
+    fn data_ahead(&self, input: &[u8]) -> Option<DataAhead> {
         match self.phase {
-            Phase::Data => self.fin && self.payload_left <= input.len() as u64,
-            Phase::Control => false,
+            _ if !self.closing.may_receive() => None,
+            Phase::Control => None,
+            Phase::Data => Some(DataAhead { fin: self.fin, left: self.payload_left, there: input.len() }),
             Phase::Header => {
                 let (joined, len) = self.join_header(input);
-                match FrameHeader::parse(&joined[..len]) {
-                    Ok(Some((header, end))) => {
-                        let behind = input.len() - (end - usize::from(self.held));
-                        header.is_fin()
-                            && !header.opcode().is_control()
-                            && header.payload_len() <= behind as u64
-                    }
-                    Ok(None) | Err(_) => false,
-                }
+                let (header, end) = FrameHeader::parse(&joined[..len]).ok().flatten()?;
+                let there = input.len() - (end - usize::from(self.held));
+                let data = DataAhead { fin: header.is_fin(), left: header.payload_len(), there };
+                (!header.opcode().is_control()).then_some(data)
             }
         }
     }
@@ -73,12 +73,8 @@ impl<R: Role> Connection<R> {
     /// The short way, for a message in one frame of less than 64 KiB that lies in `input` as a whole. `None`, and nothing taken:
     /// it is something else.
     #[inline]
-    fn receive_whole<'b>(
-        &mut self,
-        input: &mut &'b mut [u8],
-    ) -> Option<Result<Event<'b>, ProtocolError>> {
-        let between_messages =
-            self.phase == Phase::Header && self.held == 0 && self.incoming.is_none();
+    fn receive_whole<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Result<Event<'b>, ProtocolError>> {
+        let between_messages = self.phase == Phase::Header && self.held == 0 && self.incoming.is_none();
         let &[first, second, a, b, c, d, e, f, ..] = &**input else { return None };
         // FIN, no reserved bit, text or binary.
         let kind = match first {
@@ -99,8 +95,7 @@ impl<R: Role> Connection<R> {
         };
         // What is too long, or not in its shortest form, is for the long way to tell.
         let minimal = payload_len > 125 || second & 0x7F != 126;
-        if !minimal || payload_len as u64 > self.limits.message || payload_len > input.len() - start
-        {
+        if !minimal || payload_len as u64 > self.limits.message || payload_len > input.len() - start {
             return None;
         }
         let (frame, rest) = mem::take(input).split_at_mut(start + payload_len);
@@ -129,11 +124,7 @@ impl<R: Role> Connection<R> {
 
     /// The long way, for everything.
     #[inline(never)]
-    fn receive_any<'b>(
-        &mut self,
-        input: &mut &'b mut [u8],
-        out: &mut (impl Output + ?Sized),
-    ) -> Option<Event<'b>> {
+    fn receive_any<'b>(&mut self, input: &mut &'b mut [u8], out: &mut (impl Output + ?Sized)) -> Option<Event<'b>> {
         loop {
             // 7.1.7: a failed connection's input is not processed; 5.5.1: nor is what follows a Close.
             if !self.closing.may_receive() {
@@ -155,11 +146,7 @@ impl<R: Role> Connection<R> {
     }
 
     #[cold]
-    fn violation<'b>(
-        &mut self,
-        error: ProtocolError,
-        out: &mut (impl Output + ?Sized),
-    ) -> Event<'b> {
+    fn violation<'b>(&mut self, error: ProtocolError, out: &mut (impl Output + ?Sized)) -> Event<'b> {
         self.fail(error, out);
         Event::Failed(error)
     }
@@ -228,19 +215,13 @@ impl<R: Role> Connection<R> {
             return Err(ProtocolError::TooManyFragments);
         }
         let bytes = data.bytes.checked_add(header.payload_len());
-        let bytes = bytes
-            .filter(|&bytes| bytes <= self.limits.message)
-            .ok_or(ProtocolError::MessageTooBig)?;
+        let bytes = bytes.filter(|&bytes| bytes <= self.limits.message).ok_or(ProtocolError::MessageTooBig)?;
         self.incoming = Some(Incoming { fragments, bytes, ..data });
         self.begin_payload(Phase::Data, header);
         Ok(())
     }
 
-    fn begin_control(
-        &mut self,
-        control: Control,
-        header: FrameHeader,
-    ) -> Result<(), ProtocolError> {
+    fn begin_control(&mut self, control: Control, header: FrameHeader) -> Result<(), ProtocolError> {
         self.control = control;
         self.control_len = 0;
         self.begin_payload(Phase::Control, header);
@@ -295,9 +276,7 @@ impl<R: Role> Connection<R> {
 
     /// Takes what there is of a data frame's payload.
     fn take_data<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Taken<'b>, ProtocolError> {
-        let Some(incoming) = self.incoming else {
-            unreachable!("a data frame belongs to a message")
-        };
+        let Some(incoming) = self.incoming else { unreachable!("a data frame belongs to a message") };
         if input.is_empty() && self.payload_left > 0 {
             return Ok(Taken::NeedMore);
         }
@@ -314,9 +293,7 @@ impl<R: Role> Connection<R> {
             self.cut.extend(bytes)?.map(|char| Event::Text(Text::char(char, position)))
         } else {
             let piece = match incoming.kind {
-                kind if incoming.compressed => {
-                    Event::Compressed(Compressed::new(bytes, kind, position))
-                }
+                kind if incoming.compressed => Event::Compressed(Compressed::new(bytes, kind, position)),
                 Kind::Binary => Event::Binary(Binary::new(bytes, position)),
                 Kind::Text if ascii => Event::Text(Text::ascii(bytes, position)),
                 Kind::Text => Event::Text(Text::decoded(self.cut.split(bytes)?, position)),
@@ -330,8 +307,7 @@ impl<R: Role> Connection<R> {
         if frame_ends {
             self.phase = Phase::Header;
         }
-        self.incoming =
-            (!last).then_some(Incoming { begun: incoming.begun || event.is_some(), ..incoming });
+        self.incoming = (!last).then_some(Incoming { begun: incoming.begun || event.is_some(), ..incoming });
         Ok(event.map_or(Taken::Progress, Taken::Event))
     }
 
@@ -357,6 +333,14 @@ impl Incoming {
     const fn begin(kind: Kind, compressed: bool) -> Self {
         Self { kind, compressed, begun: false, fragments: 0, bytes: 0 }
     }
+}
+
+/// A data frame in the input: whether it is its message's last, its payload still to come, and how much of the input is behind
+/// its header.
+struct DataAhead {
+    fin: bool,
+    left: u64,
+    there: usize,
 }
 
 /// What one step of the long way has come to.

@@ -22,11 +22,7 @@ impl<R: Role> Connection<R> {
     ///
     /// [`Closing`](SendError::Closing), [`MessageUnderWay`](SendError::MessageUnderWay), [`NoRoom`](SendError::NoRoom).
     #[inline]
-    pub fn send_text(
-        &mut self,
-        text: &str,
-        out: &mut (impl Output + ?Sized),
-    ) -> Result<(), SendError> {
+    pub fn send_text(&mut self, text: &str, out: &mut (impl Output + ?Sized)) -> Result<(), SendError> {
         self.send_whole(Opcode::Text, text.as_bytes(), out)
     }
 
@@ -36,11 +32,7 @@ impl<R: Role> Connection<R> {
     ///
     /// [`Closing`](SendError::Closing), [`MessageUnderWay`](SendError::MessageUnderWay), [`NoRoom`](SendError::NoRoom).
     #[inline]
-    pub fn send_binary(
-        &mut self,
-        bytes: &[u8],
-        out: &mut (impl Output + ?Sized),
-    ) -> Result<(), SendError> {
+    pub fn send_binary(&mut self, bytes: &[u8], out: &mut (impl Output + ?Sized)) -> Result<(), SendError> {
         self.send_whole(Opcode::Binary, bytes, out)
     }
 
@@ -75,11 +67,7 @@ impl<R: Role> Connection<R> {
     /// # Errors
     ///
     /// [`Closing`](SendError::Closing), [`ControlTooLong`](SendError::ControlTooLong), [`NoRoom`](SendError::NoRoom).
-    pub fn ping(
-        &mut self,
-        payload: &[u8],
-        out: &mut (impl Output + ?Sized),
-    ) -> Result<(), SendError> {
+    pub fn ping(&mut self, payload: &[u8], out: &mut (impl Output + ?Sized)) -> Result<(), SendError> {
         self.send_control(Opcode::Ping, payload, out)
     }
 
@@ -88,11 +76,7 @@ impl<R: Role> Connection<R> {
     /// # Errors
     ///
     /// [`Closing`](SendError::Closing), [`ControlTooLong`](SendError::ControlTooLong), [`NoRoom`](SendError::NoRoom).
-    pub fn pong(
-        &mut self,
-        payload: &[u8],
-        out: &mut (impl Output + ?Sized),
-    ) -> Result<(), SendError> {
+    pub fn pong(&mut self, payload: &[u8], out: &mut (impl Output + ?Sized)) -> Result<(), SendError> {
         self.send_control(Opcode::Pong, payload, out)
     }
 
@@ -139,11 +123,7 @@ impl<R: Role> Connection<R> {
     }
 
     /// Takes note of the peer's Close and answers it where it must be answered. `out` has room for a reply.
-    pub(super) fn answer_close(
-        &mut self,
-        close: Option<CloseCode>,
-        out: &mut (impl Output + ?Sized),
-    ) {
+    pub(super) fn answer_close(&mut self, close: Option<CloseCode>, out: &mut (impl Output + ?Sized)) {
         if self.closing.on(Happening::PeerClose) == Reply::Echo {
             // 5.5.1: "the endpoint typically echos the status code it received".
             let echoed = self.put_close(close, "", out);
@@ -234,10 +214,14 @@ impl<R: Role> Connection<R> {
         out.put(header.encode(&mut [0; MAX_HEADER]));
         match key {
             // 5.1: "A server MUST NOT mask any frames that it sends to the client."
-            None => _ = out.put(payload),
+            None => {
+                out.put(payload);
+            }
             // 5.1: "a client MUST mask all frames that it sends to the server".
             Some(key) => {
-                payload.chunks(MASK_STEP).for_each(|piece| apply_mask(out.put(piece), key))
+                for piece in payload.chunks(MASK_STEP) {
+                    apply_mask(out.put(piece), key);
+                }
             }
         }
         Ok(())
@@ -280,9 +264,7 @@ impl Connection<Server> {
 /// 5.6: a text message is UTF-8 as a whole; "a particular text frame might include a partial UTF-8 sequence".
 fn check_text(mut cut: CutChar, part: &[u8], last: bool) -> Result<CutChar, SendError> {
     let (head, rest) = part.split_at(cut.missing().min(part.len()));
-    let valid = cut
-        .extend(head)
-        .and_then(|_| if cut.is_empty() { cut.split(rest).map(drop) } else { Ok(()) });
+    let valid = cut.extend(head).and_then(|_| if cut.is_empty() { cut.split(rest).map(drop) } else { Ok(()) });
     match valid {
         Ok(()) if cut.is_empty() || !last => Ok(cut),
         _ => Err(SendError::InvalidUtf8),

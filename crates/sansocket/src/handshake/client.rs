@@ -4,8 +4,8 @@ use core::fmt;
 
 use super::extension::extensions;
 use super::head::{
-    BadHeader, HeadError, HeadLimits, Headers, Scan, Scanner, check_headers, elements,
-    is_header_value, is_token, parse_response, single, values,
+    BadHeader, HeadError, HeadLimits, Headers, Scan, Scanner, check_headers, elements, is_header_value, is_token,
+    parse_response, single, values,
 };
 use super::origin::Origin;
 use super::uri::Uri;
@@ -109,9 +109,7 @@ impl<'a> ClientRequest<'a> {
                 return Err(ClientRequestError::InvalidProtocol);
             }
         }
-        if self.origin.is_some_and(|origin| {
-            origin.is_empty() || !is_header_value(origin) || !is_origin(origin)
-        }) {
+        if self.origin.is_some_and(|origin| origin.is_empty() || !is_header_value(origin) || !is_origin(origin)) {
             return Err(ClientRequestError::InvalidOrigin);
         }
         check_headers(self.headers, &["Host", "Origin"])?;
@@ -123,11 +121,7 @@ impl<'a> ClientRequest<'a> {
         let mut line = |pieces: &[&str]| pieces.iter().for_each(|piece| put(piece.as_bytes()));
         line(&["GET ", self.uri.path(), self.uri.query(), " HTTP/1.1\r\n"]);
         line(&["Host: ", self.uri.host_header(), "\r\n"]);
-        line(&[
-            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: ",
-            VERSION,
-            "\r\n",
-        ]);
+        line(&["Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: ", VERSION, "\r\n"]);
         if let Some(origin) = self.origin {
             line(&["Origin: ", origin, "\r\n"]);
         }
@@ -172,9 +166,7 @@ impl fmt::Display for ClientRequestError {
         f.write_str(match self {
             Self::InvalidProtocol => "the subprotocols are not unique tokens",
             Self::InvalidOrigin => "the origin is neither null nor a scheme and a host",
-            Self::InvalidHeader => {
-                "a header's name or value holds characters that it must not hold"
-            }
+            Self::InvalidHeader => "a header's name or value holds characters that it must not hold",
             Self::ReservedHeader => "a header is one that the handshake writes by itself",
             Self::NoRoom => "the output has no room for the request",
         })
@@ -237,20 +229,18 @@ impl ClientHandshake<'_> {
 
     fn examine<'b>(&mut self, bytes: &'b [u8]) -> Result<ResponseProgress<'b>, ResponseError> {
         loop {
-            let (len, headers) =
-                match self.scanner.scan(bytes.get(self.start..).unwrap_or_default())? {
-                    Scan::Head(len, headers) => (len, headers),
-                    Scan::StartLine(len) => {
-                        // Another protocol's server is told at its first line.
-                        parse_response(&bytes[self.start..self.start + len], 0)?;
-                        return Ok(ResponseProgress::Incomplete);
-                    }
-                    Scan::Incomplete => return Ok(ResponseProgress::Incomplete),
-                };
+            let (len, headers) = match self.scanner.scan(bytes.get(self.start..).unwrap_or_default())? {
+                Scan::Head(len, headers) => (len, headers),
+                Scan::StartLine(len) => {
+                    // Another protocol's server is told at its first line.
+                    parse_response(&bytes[self.start..self.start + len], 0)?;
+                    return Ok(ResponseProgress::Incomplete);
+                }
+                Scan::Incomplete => return Ok(ResponseProgress::Incomplete),
+            };
             let head = &bytes[self.start..self.start + len];
             let (status, reason) = parse_response(head, headers)?;
-            let response =
-                Response { status, reason, headers: Headers::of(head), head_len: self.start + len };
+            let response = Response { status, reason, headers: Headers::of(head), head_len: self.start + len };
             match status {
                 101 => {
                     check_response(response.headers(), self.accept, self.protocols)?;
@@ -277,9 +267,7 @@ fn check_response<'b>(
     let all = || headers.clone();
     // Item 2: "if the |Upgrade| header field contains a value that is not an ASCII case-insensitive match for 'websocket'".
     let mut upgrade = elements(all(), "Upgrade");
-    if !upgrade.next().is_some_and(|element| element.eq_ignore_ascii_case(b"websocket"))
-        || upgrade.next().is_some()
-    {
+    if !upgrade.next().is_some_and(|element| element.eq_ignore_ascii_case(b"websocket")) || upgrade.next().is_some() {
         return Err(ResponseError::Upgrade);
     }
     // Item 3: "or if the |Connection| header field doesn't contain a token that is" "Upgrade".
@@ -337,8 +325,7 @@ impl<'b> Response<'b> {
 
     /// The subprotocol that the server has chosen, if any.
     pub fn protocol(&self) -> Option<&'b str> {
-        self.header("Sec-WebSocket-Protocol")
-            .and_then(|protocol| core::str::from_utf8(protocol).ok())
+        self.header("Sec-WebSocket-Protocol").and_then(|protocol| core::str::from_utf8(protocol).ok())
     }
 
     /// What a connection that was accepted has negotiated.
@@ -400,9 +387,7 @@ impl fmt::Display for ResponseError {
             Self::Connection => "the response's Connection header lacks the token Upgrade",
             Self::Accept => "the response's Sec-WebSocket-Accept is missing or wrong",
             Self::Extension => "the server chose an extension that was not asked for",
-            Self::MalformedExtensions => {
-                "the response's Sec-WebSocket-Extensions header is malformed"
-            }
+            Self::MalformedExtensions => "the response's Sec-WebSocket-Extensions header is malformed",
             Self::Protocol => "the server chose a subprotocol that was not asked for",
         };
         write!(f, "{text} (RFC 6455, section {})", self.section())

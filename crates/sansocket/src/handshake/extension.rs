@@ -112,9 +112,7 @@ fn take_extension<'b>(rest: &mut &'b [u8]) -> Result<Option<Extension<'b>>, Malf
 }
 
 /// `";" token [ "=" ( token | quoted-string ) ]`. `None`: no semicolon follows.
-fn take_param<'b>(
-    rest: &mut &'b [u8],
-) -> Result<Option<(&'b str, Option<ParamValue<'b>>)>, Malformed> {
+fn take_param<'b>(rest: &mut &'b [u8]) -> Result<Option<(&'b str, Option<ParamValue<'b>>)>, Malformed> {
     skip_space(rest);
     if !take_byte(rest, b';') {
         return Ok(None);
@@ -126,11 +124,7 @@ fn take_param<'b>(
         return Ok(Some((name, None)));
     }
     skip_space(rest);
-    let value = if take_byte(rest, b'"') {
-        take_quoted(rest)?
-    } else {
-        ParamValue(take_token(rest)?.as_bytes())
-    };
+    let value = if take_byte(rest, b'"') { take_quoted(rest)? } else { ParamValue(take_token(rest)?.as_bytes()) };
     Ok(Some((name, Some(value))))
 }
 
@@ -156,11 +150,7 @@ fn take_token<'b>(rest: &mut &'b [u8]) -> Result<&'b str, Malformed> {
     let end = rest.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(rest.len());
     let (token, tail) = rest.split_at(end);
     *rest = tail;
-    if is_token(token) {
-        core::str::from_utf8(token).map_err(|_| Malformed)
-    } else {
-        Err(Malformed)
-    }
+    if is_token(token) { core::str::from_utf8(token).map_err(|_| Malformed) } else { Err(Malformed) }
 }
 
 fn take_byte(rest: &mut &[u8], wanted: u8) -> bool {
@@ -212,11 +202,7 @@ mod tests {
             "foo, bar; x, foo",
             "several headers are one list, in order"
         );
-        assert_eq!(
-            parse(&[", ,foo ,\t, bar,"]).unwrap(),
-            "foo, bar",
-            "empty elements do not count"
-        );
+        assert_eq!(parse(&[", ,foo ,\t, bar,"]).unwrap(), "foo, bar", "empty elements do not count");
         assert_eq!(parse(&["a; b=\"\\c\\d\""]).unwrap(), "a; b=cd");
         assert_eq!(parse(&["a ; b = c"]).unwrap(), "a; b=c", "implied white space");
         assert_eq!(parse(&["constructor", "__proto__; a"]).unwrap(), "constructor, __proto__; a");

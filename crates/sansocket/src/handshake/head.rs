@@ -102,11 +102,7 @@ impl Scanner {
         if bytes.len() >= self.limits.bytes {
             return Err(HeadError::TooLarge);
         }
-        Ok(if !had_start_line && self.lines > 0 {
-            Scan::StartLine(start_line)
-        } else {
-            Scan::Incomplete
-        })
+        Ok(if !had_start_line && self.lines > 0 { Scan::StartLine(start_line) } else { Scan::Incomplete })
     }
 }
 
@@ -224,12 +220,10 @@ pub(super) fn elements<'b>(
     headers: impl Iterator<Item = (&'b str, &'b [u8])>,
     name: &str,
 ) -> impl Iterator<Item = &'b [u8]> {
-    values(headers, name).flat_map(|value| value.split(|&byte| byte == b',')).filter_map(
-        |element| {
-            let element = element.trim_ascii();
-            (!element.is_empty()).then_some(element)
-        },
-    )
+    values(headers, name).flat_map(|value| value.split(|&byte| byte == b',')).filter_map(|element| {
+        let element = element.trim_ascii();
+        (!element.is_empty()).then_some(element)
+    })
 }
 
 /// RFC 9110, 5.6.2: what a token is made of.
@@ -244,8 +238,7 @@ pub(super) const fn is_token_byte(byte: u8) -> bool {
 
 /// RFC 9110, 5.5: what a header's value may hold. CR, LF and NUL would let the caller's data become headers of their own.
 pub(super) fn is_header_value(value: &str) -> bool {
-    value.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..))
-        && value.trim_ascii() == value
+    value.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..)) && value.trim_ascii() == value
 }
 
 /// What is wrong with a header that the caller adds.
@@ -263,8 +256,7 @@ pub(super) fn check_headers(headers: &[(&str, &str)], reserved: &[&str]) -> Resu
             return Err(BadHeader::Invalid);
         }
         let is = |reserved: &&str| name.eq_ignore_ascii_case(reserved);
-        let is_handshakes =
-            name.get(..14).is_some_and(|start| start.eq_ignore_ascii_case("Sec-WebSocket-"));
+        let is_handshakes = name.get(..14).is_some_and(|start| start.eq_ignore_ascii_case("Sec-WebSocket-"));
         if is_handshakes
             || ["Connection", "Upgrade", "Content-Length", "Transfer-Encoding"].iter().any(is)
             || reserved.iter().any(is)

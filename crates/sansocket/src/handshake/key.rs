@@ -8,10 +8,8 @@ use sha1::{Digest, Sha1};
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Base64 that forgives bits set behind the last byte: the RFC's own example key had them until erratum 3150.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-);
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
 /// The key as a client sends it.
 pub(super) fn encode_key(nonce: [u8; 16]) -> [u8; 24] {
@@ -30,8 +28,7 @@ pub(super) fn is_key(key: &[u8]) -> bool {
 /// 4.2.2, item 5.4: the base64 of the SHA-1 of the key as it was received and the GUID.
 pub(super) fn accept(key: &[u8]) -> [u8; 28] {
     let mut accept = [0; 28];
-    let encoded = BASE64
-        .encode_slice(Sha1::new().chain_update(key).chain_update(GUID).finalize(), &mut accept);
+    let encoded = BASE64.encode_slice(Sha1::new().chain_update(key).chain_update(GUID).finalize(), &mut accept);
     debug_assert_eq!(encoded, Ok(accept.len()));
     accept
 }

@@ -22,17 +22,13 @@ mod origin;
 mod server;
 mod uri;
 
-pub use client::{
-    ClientHandshake, ClientRequest, ClientRequestError, Response, ResponseError, ResponseProgress,
-};
+pub use client::{ClientHandshake, ClientRequest, ClientRequestError, Response, ResponseError, ResponseProgress};
 pub use extension::{Extension, Extensions, ParamValue};
 pub use head::{HeadLimits, Headers};
 pub use origin::{Authority, Origin, OriginPolicy};
 #[cfg(feature = "alloc")]
 pub use server::PendingAnswer;
-pub use server::{
-    Accept, AnswerError, Protocols, Reject, Request, RequestError, RequestProgress, ServerHandshake,
-};
+pub use server::{Accept, AnswerError, Protocols, Reject, Request, RequestError, RequestProgress, ServerHandshake};
 pub use uri::{Uri, UriError};
 
 use crate::Output;
@@ -47,10 +43,7 @@ pub const MAX_REFUSAL: usize = 512;
 struct NoRoom;
 
 /// Puts everything that `write` writes, or nothing if there is no room for all of it.
-fn put_all(
-    out: &mut (impl Output + ?Sized),
-    write: impl Fn(&mut dyn FnMut(&[u8])),
-) -> Result<(), NoRoom> {
+fn put_all(out: &mut (impl Output + ?Sized), write: impl Fn(&mut dyn FnMut(&[u8]))) -> Result<(), NoRoom> {
     let mut needed = 0;
     write(&mut |bytes| needed += bytes.len());
     if out.room() < needed {

@@ -57,10 +57,7 @@ impl<'a> Authority<'a> {
 /// RFC 3986, 3.2.2: reg-name, which includes IPv4 addresses.
 const fn is_reg_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&'..=b',' | b';' | b'='
-        )
+        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&'..=b',' | b';' | b'=')
 }
 
 /// An origin (RFC 6454, section 6.2): where the page comes from whose script connects. Two are equal if scheme, host and port are.
@@ -75,9 +72,7 @@ impl<'a> Origin<'a> {
     pub fn parse(text: &'a str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
         let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
         Some(Self { scheme: is_scheme.then_some(scheme)?, authority: Authority::parse(authority)? })
     }
 
@@ -107,9 +102,7 @@ impl PartialEq for Origin<'_> {
 fn default_port(scheme: &str) -> Option<u16> {
     match scheme {
         _ if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("ws") => Some(80),
-        _ if scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss") => {
-            Some(443)
-        }
+        _ if scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss") => Some(443),
         _ => None,
     }
 }
@@ -143,13 +136,11 @@ impl OriginPolicy<'_> {
         let Ok(text) = core::str::from_utf8(origin) else { return matches!(self, Self::Any) };
         match *self {
             Self::Any => true,
-            Self::Only(list) => {
-                list.iter().any(|allowed| match (Origin::parse(allowed), Origin::parse(text)) {
-                    (Some(allowed), Some(origin)) => allowed == origin,
-                    (None, None) => *allowed == "null" && text == "null",
-                    _ => false,
-                })
-            }
+            Self::Only(list) => list.iter().any(|allowed| match (Origin::parse(allowed), Origin::parse(text)) {
+                (Some(allowed), Some(origin)) => allowed == origin,
+                (None, None) => *allowed == "null" && text == "null",
+                _ => false,
+            }),
             Self::SameOrigin { scheme } => Origin::parse(text).is_some_and(|origin| {
                 scheme.is_none_or(|scheme| scheme.eq_ignore_ascii_case(origin.scheme))
                     && Origin { scheme: origin.scheme, authority: host } == origin
@@ -173,10 +164,7 @@ mod tests {
             ("[::1]:9001", "[::1]", Some(9001)),
         ] {
             let authority = Authority::parse(text).unwrap();
-            assert_eq!(
-                (authority.host(), authority.port(), authority.as_str()),
-                (host, port, text)
-            );
+            assert_eq!((authority.host(), authority.port(), authority.as_str()), (host, port, text));
         }
         for bad in [
             "",
@@ -200,8 +188,7 @@ mod tests {
     #[test]
     fn rfc6455_10_2_same_origin_compares_host_and_port() {
         let same = OriginPolicy::default();
-        let allows =
-            |origin: &str, host| same.allows(origin.as_bytes(), Authority::parse(host).unwrap());
+        let allows = |origin: &str, host| same.allows(origin.as_bytes(), Authority::parse(host).unwrap());
         assert!(allows("http://example.com", "example.com"));
         assert!(allows("https://example.com", "example.com"), "TLS may end in front of us");
         assert!(allows("HTTPS://EXAMPLE.com:443", "example.COM"));
@@ -232,12 +219,7 @@ mod tests {
     fn rfc6455_10_2_a_list_of_origins() {
         let host = Authority::parse("api.example.com").unwrap();
         let only = OriginPolicy::Only(&["https://example.com", "http://localhost:3000"]);
-        for good in [
-            "https://example.com",
-            "https://example.com:443",
-            "https://EXAMPLE.com",
-            "http://localhost:3000",
-        ] {
+        for good in ["https://example.com", "https://example.com:443", "https://EXAMPLE.com", "http://localhost:3000"] {
             assert!(only.allows(good.as_bytes(), host), "{good}");
         }
         for bad in [

@@ -4,8 +4,8 @@ use core::fmt;
 
 use super::extension::{Extensions, extensions};
 use super::head::{
-    BadHeader, HeadError, HeadLimits, Headers, Repeated, Scan, Scanner, check_headers, elements,
-    is_target, is_token, parse_request, single, values,
+    BadHeader, HeadError, HeadLimits, Headers, Repeated, Scan, Scanner, check_headers, elements, is_target, is_token,
+    parse_request, single, values,
 };
 use super::origin::{Authority, OriginPolicy};
 use super::{NoRoom, VERSION, key, put_all};
@@ -90,11 +90,7 @@ impl<'c> ServerHandshake<'c> {
     ///
     /// A bad request is answered in `out`, which should have room for [`MAX_REFUSAL`](super::MAX_REFUSAL) bytes; with less, it stays
     /// unanswered.
-    pub fn receive<'b>(
-        &mut self,
-        bytes: &'b [u8],
-        out: &mut (impl Output + ?Sized),
-    ) -> RequestProgress<'b> {
+    pub fn receive<'b>(&mut self, bytes: &'b [u8], out: &mut (impl Output + ?Sized)) -> RequestProgress<'b> {
         if let Some(error) = self.refused {
             return RequestProgress::Refused(error);
         }
@@ -111,11 +107,7 @@ impl<'c> ServerHandshake<'c> {
     }
 
     /// Refuses for a layer above, a deadline say. Does nothing if the request was refused already.
-    pub fn refuse(
-        &mut self,
-        error: RequestError,
-        out: &mut (impl Output + ?Sized),
-    ) -> RequestError {
+    pub fn refuse(&mut self, error: RequestError, out: &mut (impl Output + ?Sized)) -> RequestError {
         if let Some(error) = self.refused {
             return error;
         }
@@ -135,9 +127,8 @@ impl<'c> ServerHandshake<'c> {
             Scan::Head(len, headers) => {
                 let head = &bytes[..len];
                 let (method, target) = check_request_line(head, headers)?;
-                check_request(method, Headers::of(head), self.origins).map(|key| {
-                    Some(Request { target, headers: Headers::of(head), key, head_len: len })
-                })
+                check_request(method, Headers::of(head), self.origins)
+                    .map(|key| Some(Request { target, headers: Headers::of(head), key, head_len: len }))
             }
         }
     }
@@ -155,12 +146,11 @@ fn check_request_line(head: &[u8], headers: usize) -> Result<(&str, &str), Reque
 /// 4.2.1, item 1: a path, or an absolute HTTP URI with one.
 fn is_request_target(target: &str) -> bool {
     let is_absolute = |scheme: &str| {
-        target.split_once("://").is_some_and(|(found, rest)| {
-            found.eq_ignore_ascii_case(scheme) && !rest.starts_with('/')
-        })
+        target
+            .split_once("://")
+            .is_some_and(|(found, rest)| found.eq_ignore_ascii_case(scheme) && !rest.starts_with('/'))
     };
-    is_target(target)
-        && (target.starts_with('/') || ["http", "https", "ws", "wss"].into_iter().any(is_absolute))
+    is_target(target) && (target.starts_with('/') || ["http", "https", "ws", "wss"].into_iter().any(is_absolute))
 }
 
 /// Checks everything else that section 4.2.1 demands, and gives the key. Whoever has parsed the head, this is what it must hold.
@@ -174,8 +164,7 @@ fn check_request<'b>(
         return Err(RequestError::MethodNotAllowed);
     }
     // 4.2.1, item 2: "A |Host| header field containing the server's authority"; RFC 9112, 3.2: exactly one, and a valid one.
-    let host =
-        single(all(), "Host").ok().flatten().and_then(|host| core::str::from_utf8(host).ok());
+    let host = single(all(), "Host").ok().flatten().and_then(|host| core::str::from_utf8(host).ok());
     let host = host.and_then(Authority::parse).ok_or(RequestError::InvalidHost)?;
     // What follows such a head would be a body for one reader and frames for another.
     let has_body = single(all(), "Content-Length")?.is_some_and(|length| length != b"0");
@@ -212,11 +201,8 @@ fn check_request<'b>(
 }
 
 /// 4.1, item 10: subprotocols are tokens, "and MUST all be unique strings".
-fn check_protocols<'b, I: Iterator<Item = &'b [u8]>>(
-    protocols: impl Fn() -> I,
-) -> Result<(), RequestError> {
-    let unique =
-        |(at, protocol)| is_token(protocol) && !protocols().take(at).any(|other| other == protocol);
+fn check_protocols<'b, I: Iterator<Item = &'b [u8]>>(protocols: impl Fn() -> I) -> Result<(), RequestError> {
+    let unique = |(at, protocol)| is_token(protocol) && !protocols().take(at).any(|other| other == protocol);
     if protocols().nth(MAX_PROTOCOLS).is_none() && protocols().enumerate().all(unique) {
         Ok(())
     } else {
@@ -274,17 +260,8 @@ impl<'b> Request<'b> {
     /// # Errors
     ///
     /// What is wrong with `accept`; nothing was written.
-    pub fn accept(
-        &self,
-        accept: &Accept<'_>,
-        out: &mut (impl Output + ?Sized),
-    ) -> Result<Negotiated, AnswerError> {
-        write_accept(
-            key::accept(self.key),
-            accept,
-            |protocol| self.protocols().any(|offered| offered == protocol),
-            out,
-        )
+    pub fn accept(&self, accept: &Accept<'_>, out: &mut (impl Output + ?Sized)) -> Result<Negotiated, AnswerError> {
+        write_accept(key::accept(self.key), accept, |protocol| self.protocols().any(|offered| offered == protocol), out)
     }
 
     /// Rejects: writes the response, behind which the transport is to be drained and closed.
@@ -292,21 +269,14 @@ impl<'b> Request<'b> {
     /// # Errors
     ///
     /// What is wrong with `reject`; nothing was written.
-    pub fn reject(
-        &self,
-        reject: &Reject<'_>,
-        out: &mut (impl Output + ?Sized),
-    ) -> Result<(), AnswerError> {
+    pub fn reject(&self, reject: &Reject<'_>, out: &mut (impl Output + ?Sized)) -> Result<(), AnswerError> {
         write_reject(reject, out)
     }
 
     /// Lets go of the received bytes, to answer later.
     #[cfg(feature = "alloc")]
     pub fn defer(&self) -> PendingAnswer {
-        PendingAnswer {
-            accept: key::accept(self.key),
-            protocols: self.protocols().map(Into::into).collect(),
-        }
+        PendingAnswer { accept: key::accept(self.key), protocols: self.protocols().map(Into::into).collect() }
     }
 }
 
@@ -325,17 +295,8 @@ impl PendingAnswer {
     /// # Errors
     ///
     /// What is wrong with `accept`; nothing was written.
-    pub fn accept(
-        &self,
-        accept: &Accept<'_>,
-        out: &mut (impl Output + ?Sized),
-    ) -> Result<Negotiated, AnswerError> {
-        write_accept(
-            self.accept,
-            accept,
-            |protocol| self.protocols.iter().any(|offered| **offered == *protocol),
-            out,
-        )
+    pub fn accept(&self, accept: &Accept<'_>, out: &mut (impl Output + ?Sized)) -> Result<Negotiated, AnswerError> {
+        write_accept(self.accept, accept, |protocol| self.protocols.iter().any(|offered| **offered == *protocol), out)
     }
 
     /// As [`Request::reject`].
@@ -343,11 +304,7 @@ impl PendingAnswer {
     /// # Errors
     ///
     /// What is wrong with `reject`; nothing was written.
-    pub fn reject(
-        &self,
-        reject: &Reject<'_>,
-        out: &mut (impl Output + ?Sized),
-    ) -> Result<(), AnswerError> {
+    pub fn reject(&self, reject: &Reject<'_>, out: &mut (impl Output + ?Sized)) -> Result<(), AnswerError> {
         write_reject(reject, out)
     }
 }
@@ -451,12 +408,8 @@ pub enum AnswerError {
 impl fmt::Display for AnswerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::ProtocolNotOffered => {
-                "the chosen subprotocol is not among those that the client offers"
-            }
-            Self::InvalidHeader => {
-                "a header's name or value holds characters that it must not hold"
-            }
+            Self::ProtocolNotOffered => "the chosen subprotocol is not among those that the client offers",
+            Self::InvalidHeader => "a header's name or value holds characters that it must not hold",
             Self::ReservedHeader => "a header is one that the handshake writes by itself",
             Self::InvalidStatus => "a rejection has a status of 300 to 599",
             Self::NoRoom => "the output has no room for the answer",

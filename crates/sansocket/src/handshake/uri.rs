@@ -60,11 +60,7 @@ impl<'a> Uri<'a> {
 
     /// The value of `Host`: 4.1, item 4: the port only if it is not the scheme's own.
     pub fn host_header(&self) -> &'a str {
-        if self.port() == self.default_port() {
-            self.authority.host()
-        } else {
-            self.authority.as_str()
-        }
+        if self.port() == self.default_port() { self.authority.host() } else { self.authority.as_str() }
     }
 
     /// The path of the resource name, at least `/`. Together with [`query`](Self::query) it is the request's target.
@@ -106,9 +102,7 @@ impl fmt::Display for UriError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Scheme => "the URI does not begin with ws:// or wss://",
-            Self::Fragment => {
-                "the URI has a fragment, which WebSocket URIs must not have (write # as %23)"
-            }
+            Self::Fragment => "the URI has a fragment, which WebSocket URIs must not have (write # as %23)",
             Self::UserInformation => "the URI has a user name (send credentials in a header)",
             Self::Host => "the URI's host or port is missing or malformed",
             Self::Target => "the URI's path or query holds characters that must be percent-encoded",

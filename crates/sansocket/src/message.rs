@@ -1,0 +1,283 @@
+//! Whole messages: lent, owned, and joined from pieces.
+
+use crate::event::{Binary, Kind, Text};
+
+#[cfg(feature = "alloc")]
+use alloc::{borrow::ToOwned, string::String, vec::Vec};
+
+#[cfg(feature = "alloc")]
+use crate::ProtocolError;
+
+/// A whole message that somebody else owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Message<'m> {
+    /// A text message.
+    Text(&'m str),
+    /// A binary message.
+    Binary(&'m [u8]),
+}
+
+impl<'m> Message<'m> {
+    /// What the message is.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Text(_) => Kind::Text,
+            Self::Binary(_) => Kind::Binary,
+        }
+    }
+
+    /// The message's bytes; a text's are UTF-8.
+    pub const fn as_bytes(&self) -> &'m [u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// A copy that lives by itself.
+    #[cfg(feature = "alloc")]
+    pub fn to_owned(&self) -> OwnedMessage {
+        match *self {
+            Self::Text(text) => OwnedMessage::Text(text.to_owned()),
+            Self::Binary(bytes) => OwnedMessage::Binary(bytes.to_owned()),
+        }
+    }
+}
+
+impl<'m> From<&'m str> for Message<'m> {
+    fn from(text: &'m str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'m> From<&'m [u8]> for Message<'m> {
+    fn from(bytes: &'m [u8]) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl<'m, const N: usize> From<&'m [u8; N]> for Message<'m> {
+    fn from(bytes: &'m [u8; N]) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<'m> From<&'m String> for Message<'m> {
+    fn from(text: &'m String) -> Self {
+        Self::Text(text)
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<'m> From<&'m Vec<u8>> for Message<'m> {
+    fn from(bytes: &'m Vec<u8>) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+/// A whole message with memory of its own.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum OwnedMessage {
+    /// A text message.
+    Text(String),
+    /// A binary message.
+    Binary(Vec<u8>),
+}
+
+#[cfg(feature = "alloc")]
+impl OwnedMessage {
+    /// Lends the message.
+    pub fn as_message(&self) -> Message<'_> {
+        match self {
+            Self::Text(text) => Message::Text(text),
+            Self::Binary(bytes) => Message::Binary(bytes),
+        }
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<'m> From<&'m OwnedMessage> for Message<'m> {
+    fn from(message: &'m OwnedMessage) -> Self {
+        message.as_message()
+    }
+}
+
+/// A piece of a text or a binary message.
+#[derive(Clone, Copy, Debug)]
+pub enum Piece<'b> {
+    /// A piece of a text message.
+    Text(Text<'b>),
+    /// A piece of a binary message.
+    Binary(Binary<'b>),
+}
+
+impl Piece<'_> {
+    /// What the message is.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Text(_) => Kind::Text,
+            Self::Binary(_) => Kind::Binary,
+        }
+    }
+
+    /// The piece's bytes; a text's are UTF-8.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(binary) => binary.as_bytes(),
+        }
+    }
+
+    /// Whether the message begins with this piece.
+    pub const fn is_first(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_first(),
+            Self::Binary(binary) => binary.is_first(),
+        }
+    }
+
+    /// Whether the message ends with this piece.
+    pub const fn is_last(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_last(),
+            Self::Binary(binary) => binary.is_last(),
+        }
+    }
+}
+
+impl<'b> From<Text<'b>> for Piece<'b> {
+    fn from(text: Text<'b>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'b> From<Binary<'b>> for Piece<'b> {
+    fn from(binary: Binary<'b>) -> Self {
+        Self::Binary(binary)
+    }
+}
+
+/// Joins pieces to whole messages. A message that came in one piece is lent as it lies, without a copy.
+///
+/// Takes memory for what was received, never for what was announced; how much that can be is the connection's
+/// [`Limits::message`](crate::Limits::message).
+///
+/// ```
+/// # use sansocket::{Connection, Event, Limits, Message, Messages, Negotiated, Server};
+/// # let mut connection = Connection::new(Server, Negotiated::default(), Limits::default());
+/// # let mut received = [0x01, 0x82, 0, 0, 0, 0, b'H', b'e', 0x80, 0x83, 0, 0, 0, 0, b'l', b'l', b'o'];
+/// # let mut out = Vec::new();
+/// # let mut seen = Vec::new();
+/// let mut messages = Messages::new();
+/// let mut input = &mut received[..];
+/// while let Some(event) = connection.receive(&mut input, &mut out) {
+///     match event {
+///         Event::Text(text) if text.is_last() => match messages.finish(text) {
+///             Ok(message) => seen.push(message.to_owned()),
+///             Err(error) => connection.fail(error, &mut out),
+///         },
+///         Event::Text(text) => match messages.append(text) {
+///             Ok(()) => {}
+///             Err(error) => connection.fail(error, &mut out),
+///         },
+///         // Binary messages likewise.
+///         _ => {}
+///     }
+/// }
+/// # assert_eq!(seen, [Message::Text("Hello").to_owned()]);
+/// ```
+#[cfg(feature = "alloc")]
+#[derive(Debug, Default)]
+pub struct Messages {
+    /// At most one of the two holds something: the message under way, or the last one.
+    text: String,
+    binary: Vec<u8>,
+    /// Whether pieces were appended whose message has not ended.
+    under_way: bool,
+}
+
+#[cfg(feature = "alloc")]
+impl Messages {
+    /// Holds no memory until a message comes in several pieces.
+    pub const fn new() -> Self {
+        Self { text: String::new(), binary: Vec::new(), under_way: false }
+    }
+
+    /// Adds a piece that is not its message's last.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`](ProtocolError::OutOfMemory), for [`Connection::fail`](crate::Connection::fail).
+    pub fn append<'b>(&mut self, piece: impl Into<Piece<'b>>) -> Result<(), ProtocolError> {
+        let piece = piece.into();
+        if piece.is_first() {
+            self.text.clear();
+            self.binary.clear();
+        }
+        self.under_way = !piece.is_last();
+        match piece {
+            Piece::Text(text) => {
+                let text = text.as_str();
+                self.text.try_reserve(text.len()).map_err(|_| ProtocolError::OutOfMemory)?;
+                self.text.push_str(text);
+            }
+            Piece::Binary(binary) => {
+                let bytes = binary.as_bytes();
+                self.binary.try_reserve(bytes.len()).map_err(|_| ProtocolError::OutOfMemory)?;
+                self.binary.extend_from_slice(bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a message's last piece and lends the message, until the next message's first piece comes.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`](ProtocolError::OutOfMemory), for [`Connection::fail`](crate::Connection::fail).
+    pub fn finish<'m>(&'m mut self, last: impl Into<Piece<'m>>) -> Result<Message<'m>, ProtocolError> {
+        let last = last.into();
+        match last {
+            Piece::Binary(binary) if binary.is_whole() => return Ok(Message::Binary(binary.as_bytes())),
+            Piece::Text(text) if text.is_whole() => {
+                if let Some(text) = text.into_str() {
+                    return Ok(Message::Text(text));
+                }
+            }
+            _ => {}
+        }
+        self.append(last)?;
+        Ok(match last.kind() {
+            Kind::Text => Message::Text(&self.text),
+            Kind::Binary => Message::Binary(&self.binary),
+        })
+    }
+
+    /// As [`finish`](Self::finish), and gives the message away. One that came in several pieces is not copied once more.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`](ProtocolError::OutOfMemory), for [`Connection::fail`](crate::Connection::fail).
+    pub fn finish_owned<'b>(&mut self, last: impl Into<Piece<'b>>) -> Result<OwnedMessage, ProtocolError> {
+        let last = last.into();
+        self.append(last)?;
+        Ok(match last.kind() {
+            Kind::Text => OwnedMessage::Text(core::mem::take(&mut self.text)),
+            Kind::Binary => OwnedMessage::Binary(core::mem::take(&mut self.binary)),
+        })
+    }
+
+    /// The bytes of memory held.
+    pub fn capacity(&self) -> usize {
+        self.text.capacity() + self.binary.capacity()
+    }
+
+    /// Gives the memory back, unless a message is under way.
+    pub fn release(&mut self) {
+        if !self.under_way {
+            *self = Self::new();
+        }
+    }
+}
