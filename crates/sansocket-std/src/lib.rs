@@ -1,1 +1,102 @@
-//! x
+//! WebSocket over the standard library's blocking sockets.
+//!
+//! The protocol is the [`sansocket`] engine's; this crate moves its bytes. A client:
+//!
+//! ```no_run
+//! use sansocket_std::{CloseCode, connect};
+//!
+//! let mut ws = connect("ws://127.0.0.1:9001/chat")?;
+//! ws.send("hello")?;
+//! if let Some(message) = ws.read()? {
+//!     println!("{message:?}");
+//! }
+//! ws.close(CloseCode::NORMAL, "bye")?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A server that echoes, one thread a connection:
+//!
+//! ```no_run
+//! use std::net::TcpListener;
+//! use std::thread;
+//!
+//! for stream in TcpListener::bind("127.0.0.1:9001")?.incoming() {
+//!     let stream = stream?;
+//!     thread::spawn(move || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//!         let mut ws = sansocket_std::accept(stream)?;
+//!         while let Some(message) = ws.read_owned()? {
+//!             ws.queue(&message)?; // leaves before the next read blocks, together with what else is queued
+//!         }
+//!         Ok(())
+//!     });
+//! }
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # What happens by itself
+//!
+//! Pings are answered and the peer's Close is echoed while one reads. A violation is answered with its Close, and the socket is
+//! shut down and drained so that the peer gets to see it. Everything queued leaves before a read blocks.
+//!
+//! | call | appends | writes |
+//! |---|---|---|
+//! | `queue`, `queue_part`, `ping` | yes | no, unless the message is long |
+//! | `send`, `send_part` | yes | yes |
+//! | `flush` | | yes |
+//! | `read`, `read_owned`, `read_piece` | replies | before they block |
+//! | `close` | a Close | yes, and reads until the peer has answered |
+//!
+//! # How a connection ends
+//!
+//! `Ok(None)` from a read: by a closing handshake; [`WebSocket::ending`] and [`WebSocket::peer_close`] say whose and why.
+//! [`Error::Violation`]: the peer broke the protocol or overran a limit. [`Error::Lost`]: the socket ended without a Close, as happens
+//! whenever a browser's tab is closed on a bad network.
+
+mod client;
+mod error;
+mod inbox;
+mod outbox;
+mod receiver;
+mod server;
+mod split;
+mod stream;
+mod websocket;
+
+pub use client::{ConnectOptions, connect};
+pub use error::{AcceptError, ConnectError, Error, ResponseHead};
+pub use sansocket::handshake::{Accept, HeadLimits, OriginPolicy, Reject};
+pub use sansocket::{CloseCode, EndedBy, Ending, Kind, Limits, Message, OwnedMessage, Piece, ProtocolError, SendError};
+pub use server::{AcceptOptions, PendingRequest, accept};
+pub use split::{Reader, Writer};
+pub use stream::{CloneStream, Stream};
+pub use websocket::WebSocket;
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+/// The default size of a read buffer in bytes: what it holds stays in the processor's first caches.
+const READ_BUFFER: usize = 16 * 1024;
+
+/// The default time that a peer's end is waited for.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reads once, behind what was received of a handshake. The end of the stream is an error.
+fn receive_more(stream: &mut impl Read, received: &mut Vec<u8>) -> io::Result<()> {
+    let mut chunk = [0; 2048];
+    loop {
+        match stream.read(&mut chunk) {
+            Ok(0) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the stream ended inside the opening handshake",
+                ));
+            }
+            Ok(count) => {
+                received.extend_from_slice(chunk.get(..count).unwrap_or(&chunk));
+                return Ok(());
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -98,6 +98,8 @@ pub enum SendError {
     InvalidUtf8,
     /// A message is being sent in parts: its last part must go out before another message begins (RFC 6455, 5.4).
     MessageUnderWay,
+    /// A header without its payload, on a client, which has to mask payloads (RFC 6455, 5.1).
+    MustMask,
     /// A ping or pong of more than 125 bytes (RFC 6455, 5.5).
     ControlTooLong,
     /// A close reason of more than 123 bytes (RFC 6455, 5.5).
@@ -113,6 +115,7 @@ impl fmt::Display for SendError {
             Self::NoRoom => "the output has no room for the frame",
             Self::InvalidUtf8 => "the text is not UTF-8",
             Self::MessageUnderWay => "another message is being sent in parts and has not ended",
+            Self::MustMask => "a client must mask its payloads and cannot send a header alone",
             Self::ControlTooLong => "a ping or pong carries at most 125 bytes",
             Self::ReasonTooLong => "a close reason has at most 123 bytes",
             Self::ReasonWithoutCode => "a close reason needs a close code",

@@ -134,6 +134,11 @@ impl<R: Role> Connection<R> {
         }
     }
 
+    /// Whether this side is the server: it does not mask, and it is the first to close the transport.
+    pub fn is_server(&self) -> bool {
+        self.role.is_server()
+    }
+
     /// The limits in force.
     pub const fn limits(&self) -> Limits {
         self.limits

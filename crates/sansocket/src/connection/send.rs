@@ -7,7 +7,7 @@ use crate::event::Kind;
 use crate::frame::{FrameHeader, MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode};
 use crate::mask::apply_mask;
 use crate::output::Output;
-use crate::role::{Role, Server};
+use crate::role::Role;
 use crate::utf8::CutChar;
 use crate::{CloseCode, CloseFrame, ProtocolError, SendError};
 
@@ -58,6 +58,43 @@ impl<R: Role> Connection<R> {
         };
         self.put_frame(opcode, last, part, out)?;
         self.outgoing_cut = cut;
+        self.outgoing = (!last).then_some(kind);
+        Ok(())
+    }
+
+    /// Sends the header of a part alone, for writes that gather: the caller sends `out`, and behind it the `len` bytes of payload
+    /// before anything else. What such a write leaves of the payload is to be put into `out` at once. Only a server can: a
+    /// client's payload has to be masked.
+    ///
+    /// The engine does not see the payload: that a text message is UTF-8 is the caller's promise here.
+    ///
+    /// # Errors
+    ///
+    /// [`MustMask`](SendError::MustMask) on a client; as [`send_part`](Self::send_part) otherwise, and
+    /// [`InvalidUtf8`](SendError::InvalidUtf8) if the last part sent ends inside a character.
+    ///
+    /// # Panics
+    ///
+    /// If `len` is 2⁶³ or more: no such frame exists (RFC 6455, section 5.2).
+    pub fn send_header(
+        &mut self,
+        kind: Kind,
+        len: u64,
+        last: bool,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        let header = FrameHeader::new(self.part_opcode(kind)?, last, len, None);
+        // 5.1: "a client MUST mask all frames that it sends to the server".
+        if !self.role.is_server() {
+            return Err(SendError::MustMask);
+        }
+        if !self.outgoing_cut.is_empty() {
+            return Err(SendError::InvalidUtf8);
+        }
+        if out.room() < header.encoded_len() {
+            return Err(SendError::NoRoom);
+        }
+        out.put(header.encode(&mut [0; MAX_HEADER]));
         self.outgoing = (!last).then_some(kind);
         Ok(())
     }
@@ -224,39 +261,6 @@ impl<R: Role> Connection<R> {
                 }
             }
         }
-        Ok(())
-    }
-}
-
-impl Connection<Server> {
-    /// Sends the header of a part alone, for writes that gather: the caller sends `out`, and behind it the `len` bytes of payload
-    /// before anything else. What such a write leaves of the payload is to be put into `out` at once.
-    ///
-    /// The engine does not see the payload: that a text message is UTF-8 is the caller's promise here.
-    ///
-    /// # Errors
-    ///
-    /// As [`send_part`](Self::send_part); [`InvalidUtf8`](SendError::InvalidUtf8) if the last part sent ends inside a character.
-    ///
-    /// # Panics
-    ///
-    /// If `len` is 2⁶³ or more: no such frame exists (RFC 6455, section 5.2).
-    pub fn send_header(
-        &mut self,
-        kind: Kind,
-        len: u64,
-        last: bool,
-        out: &mut (impl Output + ?Sized),
-    ) -> Result<(), SendError> {
-        let header = FrameHeader::new(self.part_opcode(kind)?, last, len, None);
-        if !self.outgoing_cut.is_empty() {
-            return Err(SendError::InvalidUtf8);
-        }
-        if out.room() < header.encoded_len() {
-            return Err(SendError::NoRoom);
-        }
-        out.put(header.encode(&mut [0; MAX_HEADER]));
-        self.outgoing = (!last).then_some(kind);
         Ok(())
     }
 }

@@ -355,6 +355,11 @@ impl<'a> Accept<'a> {
         self
     }
 
+    /// The subprotocol chosen.
+    pub const fn chosen_protocol(&self) -> Option<&'a str> {
+        self.protocol
+    }
+
     /// Adds headers, names and values: cookies, say.
     pub const fn headers(mut self, headers: &'a [(&'a str, &'a str)]) -> Self {
         self.headers = headers;

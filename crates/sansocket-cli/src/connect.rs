@@ -1,0 +1,141 @@
+//! `sansocket connect`: lines typed are sent, what arrives is printed.
+
+use std::fmt::Write as _;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::net::TcpStream;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use anyhow::Context;
+use clap::Args;
+use sansocket_std::{CloseCode, ConnectOptions, Error, Message, Reader, SendError, Writer};
+
+/// The exit codes, beside 0 for a clean end and clap's 2 for wrong arguments.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  the connection was closed in order
+  1  the connection could not be opened
+  2  wrong arguments, or input that is not UTF-8
+  3  the server violated the protocol
+  4  the connection was lost
+  5  the server closed with a code other than 1000 and 1001";
+
+/// Connects, sends each line of the input as a text message and prints what arrives: text as it is, binary messages in hex.
+///
+/// At the end of the input the connection is closed, and what the server still sends is printed.
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Connect {
+    /// Where to connect to: ws://host[:port]/path
+    url: String,
+
+    /// Adds a header to the request; may be repeated.
+    #[arg(long = "header", value_name = "NAME:VALUE", value_parser = parse_header)]
+    headers: Vec<(String, String)>,
+
+    /// Offers a subprotocol; may be repeated, in order of preference.
+    #[arg(long = "protocol", value_name = "PROTOCOL")]
+    protocols: Vec<String>,
+
+    /// Sends this origin, as a browser would.
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Option<String>,
+}
+
+fn parse_header(header: &str) -> Result<(String, String), String> {
+    let (name, value) = header.split_once(':').ok_or("a header is written NAME:VALUE")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+impl Connect {
+    pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
+        let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let protocols: Vec<_> = self.protocols.iter().map(String::as_str).collect();
+        let mut options = ConnectOptions::new().headers(&headers).protocols(&protocols);
+        if let Some(origin) = &self.origin {
+            options = options.origin(origin);
+        }
+        let ws = options.connect(&self.url)?;
+        if io::stdin().is_terminal() {
+            let protocol = ws.protocol().map_or_else(String::new, |protocol| format!(", protocol {protocol}"));
+            eprintln!("connected to {}{protocol}; Ctrl-D closes", self.url);
+        }
+        let (mut reader, writer) = ws.split()?;
+        let bad_input = Arc::new(AtomicBool::new(false));
+        close_on_signal(writer.clone())?;
+        thread::spawn({
+            let bad_input = Arc::clone(&bad_input);
+            move || {
+                if let Err(error) = send_lines(&writer) {
+                    eprintln!("sansocket: {error:#}");
+                    bad_input.store(true, Ordering::SeqCst);
+                }
+                // At the end of the input. If the connection is closing already, nothing is to be done.
+                let _ = writer.start_close(CloseCode::NORMAL, "");
+            }
+        });
+        let code = print_messages(&mut reader)?;
+        Ok(ExitCode::from(if code == 0 && bad_input.load(Ordering::SeqCst) { 2 } else { code }))
+    }
+}
+
+/// Ctrl-C closes in order; a second one ends at once.
+fn close_on_signal(writer: Writer<TcpStream>) -> anyhow::Result<()> {
+    ctrlc::set_handler(move || {
+        if writer.start_close(CloseCode::NORMAL, "").is_err() {
+            std::process::exit(130);
+        }
+    })
+    .context("cannot listen for Ctrl-C")
+}
+
+fn send_lines(writer: &Writer<TcpStream>) -> anyhow::Result<()> {
+    for (number, line) in (1..).zip(io::stdin().lock().split(b'\n')) {
+        let mut line = line.context("cannot read the input")?;
+        if line.ends_with(b"\r") {
+            line.pop();
+        }
+        let text = String::from_utf8(line).with_context(|| format!("line {number} of the input is not UTF-8"))?;
+        match writer.send(&text) {
+            Ok(()) => {}
+            // How the connection ended is told by what reads it.
+            Err(Error::Send(SendError::Closing) | Error::Io(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Prints until the end, says on the standard error how that came, and gives the exit code.
+fn print_messages(reader: &mut Reader<TcpStream>) -> anyhow::Result<u8> {
+    let mut stdout = io::stdout().lock();
+    loop {
+        let printed = match reader.read() {
+            Ok(Some(Message::Text(text))) => writeln!(stdout, "{text}"),
+            Ok(Some(Message::Binary(bytes))) => writeln!(stdout, "{}", hex(bytes)),
+            Ok(None) => break,
+            Err(error) => {
+                eprintln!("sansocket: {error}");
+                return Ok(if matches!(error, Error::Violation(_)) { 3 } else { 4 });
+            }
+        };
+        match printed.and_then(|()| stdout.flush()) {
+            // Whoever read our output has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(0),
+            result => result.context("cannot print")?,
+        }
+    }
+    let (code, reason) = reader.peer_close().unwrap_or_default();
+    let number = code.map_or(1005, u16::from);
+    eprintln!("closed: {number}{}{reason}", if reason.is_empty() { "" } else { " " });
+    Ok(if matches!(number, 1000 | 1001 | 1005) { 0 } else { 5 })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

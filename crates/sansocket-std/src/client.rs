@@ -1,0 +1,208 @@
+//! Opening connections.
+
+use std::io;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use sansocket::handshake::{ClientHandshake, ClientRequest, HeadLimits, ResponseProgress, Uri};
+use sansocket::{Client, Connection, Either, Limits, Negotiated, RandomKeys};
+
+use crate::error::{ConnectError, ResponseHead, is_timeout};
+use crate::inbox::Inbox;
+use crate::stream::Stream;
+use crate::websocket::{Opening, WebSocket};
+
+/// How much of a refusal's body is kept, in bytes.
+const BODY: usize = 4 * 1024;
+
+/// How long a refusal's body is waited for.
+const BODY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Connects to a `ws://` URI with the default options.
+///
+/// # Errors
+///
+/// Why the connection could not be opened.
+pub fn connect(uri: &str) -> Result<WebSocket<TcpStream>, ConnectError> {
+    ConnectOptions::new().connect(uri)
+}
+
+/// How a connection is opened.
+///
+/// ```no_run
+/// use sansocket_std::ConnectOptions;
+///
+/// let ws = ConnectOptions::new()
+///     .protocols(&["chat.v2", "chat.v1"])
+///     .headers(&[("Authorization", "Bearer 123")])
+///     .connect("ws://127.0.0.1:9001/chat")?;
+/// println!("{:?}", ws.protocol());
+/// # Ok::<(), sansocket_std::ConnectError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectOptions<'a> {
+    origin: Option<&'a str>,
+    protocols: &'a [&'a str],
+    headers: &'a [(&'a str, &'a str)],
+    head_limits: HeadLimits,
+    limits: Limits,
+    read_buffer: usize,
+    close_timeout: Duration,
+}
+
+impl Default for ConnectOptions<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'a> ConnectOptions<'a> {
+    /// The defaults: no origin, no subprotocols, no further headers, the engine's limits, a read buffer of 16 KiB, 10 seconds for
+    /// the closing handshake.
+    pub const fn new() -> Self {
+        Self {
+            origin: None,
+            protocols: &[],
+            headers: &[],
+            head_limits: HeadLimits::DEFAULT,
+            limits: Limits::DEFAULT,
+            read_buffer: crate::READ_BUFFER,
+            close_timeout: crate::CLOSE_TIMEOUT,
+        }
+    }
+
+    /// Sends an `Origin`, as browsers do.
+    pub const fn origin(mut self, origin: &'a str) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
+    /// Offers subprotocols, in order of preference.
+    pub const fn protocols(mut self, protocols: &'a [&'a str]) -> Self {
+        self.protocols = protocols;
+        self
+    }
+
+    /// Adds headers, names and values. Those that make a handshake are written by itself.
+    pub const fn headers(mut self, headers: &'a [(&'a str, &'a str)]) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Sets the limits of the response's head.
+    pub const fn head_limits(mut self, limits: HeadLimits) -> Self {
+        self.head_limits = limits;
+        self
+    }
+
+    /// Sets the limits of what the server sends.
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets the size of the read buffer in bytes; at least one.
+    pub const fn read_buffer(mut self, size: usize) -> Self {
+        self.read_buffer = if size == 0 { 1 } else { size };
+        self
+    }
+
+    /// Sets how long the server's part of a closing handshake is waited for.
+    pub const fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.close_timeout = timeout;
+        self
+    }
+
+    /// Resolves the host, connects to the first of its addresses that answers, and performs the opening handshake.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection could not be opened.
+    pub fn connect(&self, uri: &str) -> Result<WebSocket<TcpStream>, ConnectError> {
+        let parsed = Uri::parse(uri)?;
+        if parsed.is_secure() {
+            return Err(ConnectError::TlsUnsupported);
+        }
+        let host = parsed.host().trim_start_matches('[').trim_end_matches(']');
+        let stream = TcpStream::connect((host, parsed.port()))
+            .map_err(|source| ConnectError::Connect { to: format!("{}:{}", parsed.host(), parsed.port()), source })?;
+        // What belongs together is written together; nothing is gained by making it wait.
+        stream.set_nodelay(true)?;
+        self.open(stream, uri)
+    }
+
+    /// Performs the opening handshake for `uri` over a stream that is connected already: through a proxy, say, or through TLS.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection could not be opened.
+    pub fn open<S: Stream>(&self, mut stream: S, uri: &str) -> Result<WebSocket<S>, ConnectError> {
+        let uri = Uri::parse(uri)?;
+        let mut request =
+            ClientRequest::new(&uri).protocols(self.protocols).headers(self.headers).limits(self.head_limits);
+        if let Some(origin) = self.origin {
+            request = request.origin(origin);
+        }
+        let mut out = Vec::new();
+        // RFC 6455, 4.1, item 7: a nonce "selected randomly for each connection".
+        let mut handshake = request.start(rand::random(), &mut out)?;
+        stream.write_all(&out)?;
+        stream.flush()?;
+
+        let mut received = Vec::new();
+        let (negotiated, opening, head_len) = receive_response(&mut stream, &mut handshake, &mut received)?;
+        let role = Either::Client(Client::new(RandomKeys));
+        let engine = Connection::new(role, negotiated, self.limits);
+        let inbox = Inbox::new(self.read_buffer, &received[head_len..]);
+        Ok(WebSocket::open(stream, engine, inbox, opening, self.close_timeout))
+    }
+}
+
+/// Receives the response, and says where the first frames begin behind it.
+fn receive_response(
+    stream: &mut impl Stream,
+    handshake: &mut ClientHandshake<'_>,
+    received: &mut Vec<u8>,
+) -> Result<(Negotiated, Opening, usize), ConnectError> {
+    loop {
+        crate::receive_more(stream, received)?;
+        match handshake.receive(received) {
+            ResponseProgress::Incomplete => {}
+            ResponseProgress::Failed(error) => return Err(ConnectError::Response(error)),
+            ResponseProgress::Accepted(response) => {
+                let opening = Opening {
+                    protocol: response.protocol().map(Into::into),
+                    response: Some(Box::new(ResponseHead::new(&response))),
+                };
+                return Ok((response.negotiated(), opening, response.head_len()));
+            }
+            ResponseProgress::Refused(response) => {
+                let head = Box::new(ResponseHead::new(&response));
+                let body = received.split_off(response.head_len());
+                return Err(ConnectError::Refused { body: receive_body(stream, &head, body), response: head });
+            }
+        }
+    }
+}
+
+/// The start of a refusal's body. It explains, and is not worth an error of its own.
+fn receive_body(stream: &mut impl Stream, head: &ResponseHead, mut body: Vec<u8>) -> Vec<u8> {
+    let announced = head.header("Content-Length").and_then(|length| str::from_utf8(length).ok()?.parse().ok());
+    let wanted = announced.unwrap_or(BODY).min(BODY);
+    let deadline = Instant::now() + BODY_TIMEOUT;
+    while body.len() < wanted {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
+            break;
+        }
+        let mut chunk = [0; 1024];
+        match stream.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(count) => body.extend_from_slice(&chunk[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted || is_timeout(&error) => {}
+            Err(_) => break,
+        }
+    }
+    body.truncate(wanted);
+    body
+}

@@ -1,0 +1,188 @@
+//! Reading, and ending a connection: the same for a socket of one thread and for one that two threads share.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use sansocket::{EndedBy, Message, NextStep, OwnedMessage, Piece};
+
+use crate::error::{Error, is_gone, is_timeout};
+use crate::inbox::{Engine, Inbox};
+use crate::stream::Stream;
+
+/// How much of a violating peer's input is read and discarded so that it gets to see the Close, in bytes.
+const DRAINED: u64 = 16 * 1024 * 1024;
+
+/// The engine, its output and the socket, as the reading side gets at them.
+pub(crate) trait Side {
+    type Stream: Stream;
+
+    /// Calls `with` with the engine and its output.
+    fn engine<T>(&mut self, with: impl FnOnce(&mut Engine, &mut Vec<u8>) -> T) -> T;
+
+    /// Writes what is queued, unless somebody else is about to. `wait`: also if that means to wait for somebody else.
+    fn flush(&mut self, wait: bool) -> io::Result<()>;
+
+    /// Forgets what is queued: the socket takes no more.
+    fn discard(&mut self);
+
+    fn stream(&mut self) -> &mut Self::Stream;
+}
+
+#[derive(Debug)]
+pub(crate) struct Receiver<D> {
+    pub(crate) side: D,
+    pub(crate) inbox: Inbox,
+    pub(crate) close_timeout: Duration,
+    /// Whether the transport was brought to its end.
+    finished: bool,
+}
+
+impl<D: Side> Receiver<D> {
+    pub(crate) const fn new(side: D, inbox: Inbox, close_timeout: Duration) -> Self {
+        Self { side, inbox, close_timeout, finished: false }
+    }
+
+    pub(crate) fn read(&mut self) -> Result<Option<Message<'_>>, Error> {
+        if !self.receive_until(Inbox::take)? {
+            return Ok(None);
+        }
+        let Self { side, inbox, close_timeout, finished } = self;
+        match side.engine(|engine, out| inbox.finish(engine, out)) {
+            Some(message) => Ok(Some(message)),
+            None => end(side, finished, *close_timeout, None).map(|()| None),
+        }
+    }
+
+    pub(crate) fn read_owned(&mut self) -> Result<Option<OwnedMessage>, Error> {
+        if !self.receive_until(Inbox::take)? {
+            return Ok(None);
+        }
+        match self.side.engine(|engine, out| self.inbox.finish_owned(engine, out)) {
+            Some(message) => Ok(Some(message)),
+            None => self.end(None).map(|()| None),
+        }
+    }
+
+    pub(crate) fn read_piece(&mut self) -> Result<Option<Piece<'_>>, Error> {
+        if !self.receive_until(Inbox::take_to_piece)? {
+            return Ok(None);
+        }
+        let Self { side, inbox, close_timeout, finished } = self;
+        match side.engine(|engine, out| inbox.piece(engine, out)) {
+            Some(piece) => Ok(Some(piece)),
+            None => end(side, finished, *close_timeout, None).map(|()| None),
+        }
+    }
+
+    /// Receives until `take` finds what it looks for: true; or until the connection has ended: false, or its error.
+    fn receive_until(&mut self, take: fn(&mut Inbox, &mut Engine, &mut Vec<u8>) -> bool) -> Result<bool, Error> {
+        let mut source = None;
+        loop {
+            let (found, step) =
+                self.side.engine(|engine, out| (take(&mut self.inbox, engine, out), engine.next_step()));
+            if found {
+                return Ok(true);
+            }
+            if step != NextStep::Open {
+                return self.end(source).map(|()| false);
+            }
+            match self.side.flush(false) {
+                // The peer may have said why it went before it did: what it sent is still to be read.
+                Err(error) if is_gone(&error) => self.side.discard(),
+                result => result?,
+            }
+            match self.inbox.fill(self.side.stream()) {
+                Ok(0) => self.side.engine(|engine, _| engine.receive_eof()),
+                Ok(_) => {}
+                Err(error) if is_gone(&error) => {
+                    self.side.engine(|engine, _| engine.receive_eof());
+                    source = Some(error);
+                }
+                Err(error) => return Err(Error::Io(error)),
+            }
+        }
+    }
+
+    /// Reads and discards messages until the peer has answered our Close, or `close_timeout` has passed.
+    pub(crate) fn await_close(&mut self) -> Result<(), Error> {
+        let deadline = Instant::now() + self.close_timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let result = match left.is_zero() {
+                false => {
+                    self.side.stream().set_read_timeout(Some(left)).map_err(Error::Io).and_then(|()| self.read_piece())
+                }
+                true => Err(Error::Io(io::ErrorKind::TimedOut.into())),
+            };
+            match result {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(()),
+                Err(Error::Io(error)) => {
+                    self.side.engine(|engine, _| engine.receive_eof());
+                    return self.end(Some(error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn end(&mut self, source: Option<io::Error>) -> Result<(), Error> {
+        end(&mut self.side, &mut self.finished, self.close_timeout, source)
+    }
+}
+
+/// Brings the transport to its end, once, and says how the connection ended.
+fn end(side: &mut impl Side, finished: &mut bool, limit: Duration, source: Option<io::Error>) -> Result<(), Error> {
+    let (step, ending) = side.engine(|engine, _| (engine.next_step(), engine.ending()));
+    if !*finished {
+        *finished = true;
+        // How the connection ended is known. What the socket says to its burial changes nothing.
+        let _ = end_transport(side, step, limit);
+    }
+    match ending {
+        Some(ending) => match ending.by() {
+            EndedBy::Failure(error) => Err(Error::Violation(error)),
+            EndedBy::Loss => Err(Error::Lost { ending, source }),
+            _ => Ok(()),
+        },
+        None => Ok(()),
+    }
+}
+
+fn end_transport(side: &mut impl Side, step: NextStep, limit: Duration) -> io::Result<()> {
+    let deadline = Instant::now() + limit;
+    if step != NextStep::Closed {
+        side.stream().set_write_timeout(Some(limit))?;
+        side.flush(true)?;
+    }
+    match step {
+        // RFC 6455, 7.1.1: the server closes first. The descriptor goes with the WebSocket; the peer sees the end now.
+        NextStep::CloseAfterFlush => side.stream().shutdown_write(),
+        NextStep::AwaitEof => drain(side.stream(), deadline),
+        NextStep::DrainAfterFlush => {
+            side.stream().shutdown_write()?;
+            drain(side.stream(), deadline)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads and discards until the stream ends. A socket that is closed with unread input takes back what it has sent.
+pub(crate) fn drain(stream: &mut impl Stream, deadline: Instant) -> io::Result<()> {
+    let mut scrap = [0; 4096];
+    let mut left = DRAINED;
+    while left > 0 {
+        let time = deadline.saturating_duration_since(Instant::now());
+        if time.is_zero() {
+            break;
+        }
+        stream.set_read_timeout(Some(time))?;
+        match stream.read(&mut scrap) {
+            Ok(0) => break,
+            Ok(count) => left = left.saturating_sub(count as u64),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted || is_timeout(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

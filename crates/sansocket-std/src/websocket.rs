@@ -1,0 +1,247 @@
+//! A connection in the hands of one thread.
+
+use std::io;
+use std::time::Duration;
+
+use sansocket::{CloseCode, CloseFrame, Ending, Kind, Limits, Message, OwnedMessage, Piece, SendError};
+
+use crate::error::{Error, ResponseHead};
+use crate::inbox::{Engine, Inbox};
+use crate::outbox::{Frame, Outbox, frames, queue, queue_frame};
+use crate::receiver::{Receiver, Side};
+use crate::split::{Reader, Writer, split};
+use crate::stream::{CloneStream, Stream};
+
+/// An open connection, client or server, over a blocking stream.
+#[derive(Debug)]
+pub struct WebSocket<S> {
+    receiver: Receiver<Owner<S>>,
+    opening: Opening,
+}
+
+/// What the opening handshake has brought besides the connection.
+#[derive(Debug, Default)]
+pub(crate) struct Opening {
+    pub(crate) protocol: Option<Box<str>>,
+    pub(crate) response: Option<Box<ResponseHead>>,
+}
+
+/// Everything that the sending side needs.
+#[derive(Debug)]
+struct Owner<S> {
+    stream: S,
+    engine: Engine,
+    outbox: Outbox,
+}
+
+impl<S: Stream> Side for Owner<S> {
+    type Stream = S;
+
+    fn engine<T>(&mut self, with: impl FnOnce(&mut Engine, &mut Vec<u8>) -> T) -> T {
+        with(&mut self.engine, &mut self.outbox.bytes)
+    }
+
+    fn flush(&mut self, _wait: bool) -> io::Result<()> {
+        if self.outbox.is_empty() { Ok(()) } else { self.outbox.flush(&mut self.stream) }
+    }
+
+    fn discard(&mut self) {
+        self.outbox.clear();
+    }
+
+    fn stream(&mut self) -> &mut S {
+        &mut self.stream
+    }
+}
+
+impl<S: Stream> WebSocket<S> {
+    pub(crate) const fn open(
+        stream: S,
+        engine: Engine,
+        inbox: Inbox,
+        opening: Opening,
+        close_timeout: Duration,
+    ) -> Self {
+        let owner = Owner { stream, engine, outbox: Outbox::new() };
+        Self { receiver: Receiver::new(owner, inbox, close_timeout), opening }
+    }
+
+    /// Reads the next message and lends it. `None`: the connection has ended by a closing handshake.
+    ///
+    /// Writes what is queued before it blocks. A message that came in one piece lies in the read buffer and is not copied.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Violation`], [`Error::Lost`]: the connection has ended, and every further call says the same. [`Error::Io`]: the
+    /// stream's time limit has passed, say; the call may be repeated.
+    pub fn read(&mut self) -> Result<Option<Message<'_>>, Error> {
+        self.receiver.read()
+    }
+
+    /// As [`read`](Self::read), and gives the message away.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_owned(&mut self) -> Result<Option<OwnedMessage>, Error> {
+        self.receiver.read_owned()
+    }
+
+    /// Reads what there is of a message, for messages that are too long to be held. A piece of a text has whole characters only;
+    /// a piece may be empty. To be used from a message's first piece to its last.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_piece(&mut self) -> Result<Option<Piece<'_>>, Error> {
+        self.receiver.read_piece()
+    }
+
+    /// Appends a message to what will be written by [`flush`](Self::flush), [`send`](Self::send) or a read. A long message is
+    /// written at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`]: nothing was queued. [`Error::Io`]: see there.
+    pub fn queue<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        let message = message.into();
+        let Owner { stream, engine, outbox } = &mut self.receiver.side;
+        if let Some(queued) = queue(engine, message, &mut outbox.bytes) {
+            return Ok(queued?);
+        }
+        let mut written = Ok(());
+        for frame in frames(message) {
+            let behind = queue_frame(engine, frame, &mut outbox.bytes)?;
+            match written {
+                Ok(()) => written = outbox.flush_with(behind, stream),
+                // The message is to be whole all the same, once the stream takes more.
+                Err(_) => outbox.bytes.extend_from_slice(behind),
+            }
+        }
+        Ok(written?)
+    }
+
+    /// Sends a message: queues it, and writes all that is queued.
+    ///
+    /// # Errors
+    ///
+    /// As [`queue`](Self::queue).
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        self.queue(message)?;
+        self.flush()
+    }
+
+    /// Sends a part of a message, whose length nobody needs to know; `last` ends it. Parts of a text may cut characters.
+    ///
+    /// # Errors
+    ///
+    /// As [`queue`](Self::queue).
+    pub fn send_part(&mut self, kind: Kind, part: &[u8], last: bool) -> Result<(), Error> {
+        let Owner { stream, engine, outbox } = &mut self.receiver.side;
+        let behind = queue_frame(engine, Frame { kind, part, last, trusted: false }, &mut outbox.bytes)?;
+        Ok(outbox.flush_with(behind, stream)?)
+    }
+
+    /// Sends a ping of at most 125 bytes. The answer is taken by the reads.
+    ///
+    /// # Errors
+    ///
+    /// As [`queue`](Self::queue).
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        let Owner { engine, outbox, .. } = &mut self.receiver.side;
+        engine.ping(payload, &mut outbox.bytes)?;
+        self.flush()
+    }
+
+    /// Writes all that is queued.
+    ///
+    /// # Errors
+    ///
+    /// The stream's. Behind `WouldBlock` and `TimedOut`, a further call goes on where this one stopped.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        Ok(self.receiver.side.flush(true)?)
+    }
+
+    /// Closes the connection and waits for the peer's answer; messages that still come are discarded. Does no harm if the
+    /// connection is closing already.
+    ///
+    /// To get what the peer still sends, call [`start_close`](Self::start_close) and read until `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`]: the reason is too long, or has no code. [`Error::Lost`]: the peer did not answer, or not in time.
+    pub fn close(&mut self, code: impl Into<Option<CloseCode>>, reason: &str) -> Result<(), Error> {
+        match self.start_close(code, reason) {
+            Ok(()) | Err(Error::Send(SendError::Closing)) => self.receiver.await_close(),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a Close. The peer may still send messages before it answers: read until `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`]: the reason is too long, or has no code, or the connection is closing already.
+    pub fn start_close(&mut self, code: impl Into<Option<CloseCode>>, reason: &str) -> Result<(), Error> {
+        let Owner { engine, outbox, .. } = &mut self.receiver.side;
+        engine.close(code.into(), reason, &mut outbox.bytes)?;
+        self.flush()
+    }
+
+    /// The subprotocol that was agreed on, if any.
+    pub fn protocol(&self) -> Option<&str> {
+        self.opening.protocol.as_deref()
+    }
+
+    /// The response that opened this connection, on a client.
+    pub fn response(&self) -> Option<&ResponseHead> {
+        self.opening.response.as_deref()
+    }
+
+    /// How the connection ended, once nothing more will be read.
+    pub fn ending(&self) -> Option<Ending> {
+        self.receiver.side.engine.ending()
+    }
+
+    /// The code and the reason of the peer's Close, once it has come.
+    pub fn peer_close(&self) -> Option<CloseFrame<'_>> {
+        self.receiver.side.engine.peer_close()
+    }
+
+    /// Whether messages may still be sent.
+    pub const fn may_send(&self) -> bool {
+        self.receiver.side.engine.may_send()
+    }
+
+    /// The limits in force.
+    pub const fn limits(&self) -> Limits {
+        self.receiver.side.engine.limits()
+    }
+
+    /// Changes the limits.
+    pub const fn set_limits(&mut self, limits: Limits) {
+        self.receiver.side.engine.set_limits(limits);
+    }
+
+    /// The stream below, to look at it or to set its options. Reading or writing through it breaks the connection.
+    pub const fn stream(&self) -> &S {
+        &self.receiver.side.stream
+    }
+
+    /// As [`stream`](Self::stream).
+    pub const fn stream_mut(&mut self) -> &mut S {
+        &mut self.receiver.side.stream
+    }
+}
+
+impl<S: CloneStream> WebSocket<S> {
+    /// Splits into a half that reads and a half that writes, for two threads.
+    ///
+    /// # Errors
+    ///
+    /// The stream's: no second handle could be had.
+    pub fn split(self) -> io::Result<(Reader<S>, Writer<S>)> {
+        let Receiver { side: Owner { stream, engine, outbox }, inbox, close_timeout, .. } = self.receiver;
+        split(stream, engine, outbox, inbox, close_timeout)
+    }
+}
