@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use sansocket::{Connection, Either, Event, Message, Messages, OwnedMessage, Piece, RandomKeys, Text};
+use sansocket::{Connection, Either, Event, Message, Messages, OwnedMessage, Piece, RandomKeys};
 
 /// The engine as this adapter uses it: the role is known at run time.
 pub(crate) type Engine = Connection<Either<RandomKeys>>;
@@ -111,9 +111,7 @@ impl Inbox {
         match event {
             Some(Event::Text(text)) => Some(Piece::Text(text)),
             Some(Event::Binary(binary)) => Some(Piece::Binary(binary)),
-            Some(_) => None,
-            // The first bytes of a character that is not whole yet.
-            None => Some(Piece::Text(Text::EMPTY)),
+            _ => None,
         }
     }
 

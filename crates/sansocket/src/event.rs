@@ -65,7 +65,8 @@ macro_rules! position_methods {
 
 /// A piece of a text message, valid by itself.
 ///
-/// A character that was cut by the end of a read comes as a piece of its own, so nothing has to be carried from piece to piece.
+/// A character that was cut by the end of a read or of a frame comes as a piece of its own, so nothing has to be carried from piece
+/// to piece. A piece may be empty.
 #[derive(Clone, Copy)]
 pub struct Text<'b> {
     content: Content<'b>,
@@ -84,9 +85,6 @@ enum Content<'b> {
 }
 
 impl<'b> Text<'b> {
-    /// A piece without any text, in the middle of a message.
-    pub const EMPTY: Self = Self::decoded("", Position { first: false, last: false });
-
     #[inline]
     pub(crate) const fn decoded(text: &'b str, position: Position) -> Self {
         Self { content: Content::Decoded(text), position }

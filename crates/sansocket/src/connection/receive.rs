@@ -26,8 +26,8 @@ impl<R: Role> Connection<R> {
     /// `out` by the call that gives its event: pongs, the answer to a Close, the Close that answers a violation. Send `out` after
     /// the last call, also behind a violation.
     ///
-    /// A piece of a message is handed out as soon as it is there. How a message is cut into pieces depends on how the input is;
-    /// nothing else does.
+    /// A piece of a message is handed out as soon as it is there: one for each frame, more where the input cuts a frame. How a
+    /// message is cut into pieces depends on how the input is; nothing else does.
     #[inline]
     pub fn receive<'b>(&mut self, input: &mut &'b mut [u8], out: &mut (impl Output + ?Sized)) -> Option<Event<'b>> {
         if out.room() >= MAX_REPLY {
@@ -49,7 +49,7 @@ impl<R: Role> Connection<R> {
     }
 
     /// Whether `input` begins with something of a message: the next `receive` over it will give a piece, or find the message to
-    /// be bad, or take the first bytes of a character that is not whole yet.
+    /// be bad.
     pub fn continues_message(&self, input: &[u8]) -> bool {
         self.data_ahead(input).is_some_and(|data| data.there > 0 || data.left == 0)
     }
@@ -289,16 +289,16 @@ impl<R: Role> Connection<R> {
         let frame_ends = self.payload_left == 0;
         let last = frame_ends && self.fin;
         let position = Position { first: !incoming.begun, last };
-        let event = if finishes_char {
-            self.cut.extend(bytes)?.map(|char| Event::Text(Text::char(char, position)))
-        } else {
-            let piece = match incoming.kind {
-                kind if incoming.compressed => Event::Compressed(Compressed::new(bytes, kind, position)),
-                Kind::Binary => Event::Binary(Binary::new(bytes, position)),
-                Kind::Text if ascii => Event::Text(Text::ascii(bytes, position)),
-                Kind::Text => Event::Text(Text::decoded(self.cut.split(bytes)?, position)),
-            };
-            (last || !is_empty(&piece)).then_some(piece)
+        let event = match incoming.kind {
+            kind if incoming.compressed => Event::Compressed(Compressed::new(bytes, kind, position)),
+            Kind::Binary => Event::Binary(Binary::new(bytes, position)),
+            Kind::Text => Event::Text(if finishes_char {
+                self.cut.extend(bytes)?.map_or(Text::decoded("", position), |char| Text::char(char, position))
+            } else if ascii {
+                Text::ascii(bytes, position)
+            } else {
+                Text::decoded(self.cut.split(bytes)?, position)
+            }),
         };
         // 5.6: the message as a whole is UTF-8: it does not end inside a character.
         if last && !self.cut.is_empty() {
@@ -307,8 +307,8 @@ impl<R: Role> Connection<R> {
         if frame_ends {
             self.phase = Phase::Header;
         }
-        self.incoming = (!last).then_some(Incoming { begun: incoming.begun || event.is_some(), ..incoming });
-        Ok(event.map_or(Taken::Progress, Taken::Event))
+        self.incoming = (!last).then_some(Incoming { begun: true, ..incoming });
+        Ok(Taken::Event(event))
     }
 
     /// Takes up to `most` bytes of the frame's payload, unmasks them, and says whether they are ASCII.
@@ -347,7 +347,7 @@ struct DataAhead {
 enum Taken<'b> {
     /// The input is used up.
     NeedMore,
-    /// Something was taken that nobody needs to hear of.
+    /// A header was taken.
     Progress,
     Event(Event<'b>),
 }
@@ -364,15 +364,6 @@ fn advance<'b>(input: &mut &'b mut [u8], len: usize) -> &'b mut [u8] {
     let (taken, rest) = mem::take(input).split_at_mut(len);
     *input = rest;
     taken
-}
-
-fn is_empty(piece: &Event<'_>) -> bool {
-    match piece {
-        Event::Text(text) => text.as_bytes().is_empty(),
-        Event::Binary(binary) => binary.as_bytes().is_empty(),
-        Event::Compressed(compressed) => compressed.as_bytes().is_empty(),
-        _ => false,
-    }
 }
 
 /// The number of bytes held of a header or of a control frame.
