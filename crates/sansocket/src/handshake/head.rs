@@ -141,6 +141,10 @@ pub(super) fn parse_request(head: &[u8], headers: usize) -> Result<(&str, &str),
 
 /// A response's head, whole: status and reason.
 pub(super) fn parse_response(head: &[u8], headers: usize) -> Result<(u16, &str), HeadError> {
+    // httparse calls everything else another version of HTTP; a server of another protocol is none.
+    if !head.starts_with(b"HTTP/") {
+        return Err(HeadError::Malformed);
+    }
     with_headers(headers, |headers| {
         let mut response = httparse::Response::new(headers);
         response.parse(head).map_err(head_error)?;

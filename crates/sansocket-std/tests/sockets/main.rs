@@ -1,0 +1,6 @@
+//! The adapter on real sockets.
+
+mod closing;
+mod common;
+mod messages;
+mod opening;

@@ -1,0 +1,240 @@
+//! Messages over real sockets, and over streams that misbehave.
+
+use std::io::{self, Read, Write};
+use std::thread;
+
+use crate::common::{echo, open_to_all, pair, raw_client, request, sockets};
+use sansocket_std::{CloseCode, ConnectOptions, Error, Kind, Message, OwnedMessage, SendError, Stream};
+
+const SIZES: [usize; 14] =
+    [0, 1, 125, 126, 4096, 4097, 16_384, 65_535, 65_536, 65_537, 131_072, 131_073, 1 << 20, 5_000_001];
+
+fn bytes(len: usize) -> Vec<u8> {
+    (0..len).map(|i| i.wrapping_mul(31).to_le_bytes()[0]).collect()
+}
+
+fn text(len: usize) -> String {
+    "aé€😀".chars().cycle().take(len).collect()
+}
+
+#[test]
+fn messages_of_every_size_come_back_as_they_were() {
+    let (mut client, server) = pair();
+    let server = echo(server);
+    for size in SIZES {
+        let (bytes, text) = (bytes(size), text(size / 4));
+        client.send(&bytes).unwrap();
+        assert!(client.read().unwrap() == Some(Message::Binary(&bytes)), "{size}");
+        client.send(&text).unwrap();
+        assert!(client.read_owned().unwrap() == Some(OwnedMessage::Text(text)), "{size}");
+    }
+    client.close(CloseCode::NORMAL, "").unwrap();
+    server.join().unwrap().0.unwrap();
+}
+
+#[test]
+fn a_queue_leaves_in_one_write_before_a_read_blocks() {
+    let (client, server) = sockets();
+    let server = thread::spawn(move || open_to_all().accept(server).unwrap());
+    let client = Counting { stream: client, writes: 0 };
+    let mut client = ConnectOptions::new().open(client, "ws://localhost/").unwrap();
+    let server = echo(server.join().unwrap());
+    let before = client.stream().writes;
+    for i in 0..100 {
+        client.queue(&format!("message {i}")).unwrap();
+    }
+    for i in 0..100 {
+        assert_eq!(client.read().unwrap(), Some(Message::Text(&format!("message {i}"))));
+    }
+    assert_eq!(client.stream().writes - before, 1);
+    client.close(None, "").unwrap();
+    server.join().unwrap().0.unwrap();
+}
+
+#[test]
+fn parts_of_unknown_number_make_one_message_and_pings_go_between() {
+    let (mut client, mut server) = pair();
+    let server = thread::spawn(move || {
+        let mut pieces = String::new();
+        while let Some(piece) = server.read_piece().unwrap() {
+            assert_eq!(piece.kind(), Kind::Text);
+            pieces.push_str(std::str::from_utf8(piece.as_bytes()).unwrap());
+            if piece.is_last() {
+                server.send(&std::mem::take(&mut pieces)).unwrap();
+            }
+        }
+    });
+    let whole = text(10_000);
+    for part in whole.as_bytes().chunks(777) {
+        client.send_part(Kind::Text, part, false).unwrap();
+        client.ping(b"between").unwrap();
+        assert!(matches!(client.send("another"), Err(Error::Send(SendError::MessageUnderWay))));
+    }
+    client.send_part(Kind::Text, b"", true).unwrap();
+    assert!(client.read().unwrap() == Some(Message::Text(&whole)));
+    assert!(matches!(client.send_part(Kind::Text, b"\xff", true), Err(Error::Send(SendError::InvalidUtf8))));
+    client.close(None, "").unwrap();
+    server.join().unwrap();
+}
+
+#[test]
+fn the_first_frames_may_come_along_with_the_request() {
+    let (mut client, server) = sockets();
+    client.write_all(&[&request(&[])[..], &crate::common::masked(0x81, b"early")].concat()).unwrap();
+    let mut server = open_to_all().accept(server).unwrap();
+    assert_eq!(server.read().unwrap(), Some(Message::Text("early")));
+}
+
+#[test]
+fn two_threads_share_a_connection() {
+    let (client, server) = pair();
+    let server = echo(server);
+    let (mut reader, writer) = client.split().unwrap();
+    let sending = thread::spawn(move || {
+        for size in SIZES.into_iter().cycle().take(40) {
+            writer.send(&bytes(size)).unwrap();
+            writer.ping(b"x").unwrap();
+        }
+        writer
+    });
+    for size in SIZES.into_iter().cycle().take(40) {
+        assert!(reader.read().unwrap() == Some(Message::Binary(&bytes(size))), "{size}");
+    }
+    let writer = sending.join().unwrap();
+    writer.start_close(CloseCode::NORMAL, "done").unwrap();
+    assert!(reader.read().unwrap().is_none());
+    assert_eq!(reader.peer_close(), Some((Some(CloseCode::NORMAL), String::new())));
+    assert!(reader.ending().unwrap().is_clean());
+    assert!(matches!(writer.send("late"), Err(Error::Send(SendError::Closing))));
+    server.join().unwrap().0.unwrap();
+}
+
+#[test]
+fn pings_are_answered_by_a_reader_whose_writer_is_idle() {
+    let (client, server) = pair();
+    let (mut reader, writer) = server.split().unwrap();
+    let server = thread::spawn(move || reader.read().unwrap().is_none());
+    let (mut client, seen) = (client, b"\x8a\x02hi");
+    client.ping(b"hi").unwrap();
+    let mut pong = [0; 4];
+    client.stream_mut().read_exact(&mut pong).unwrap();
+    assert_eq!(&pong, seen);
+    client.close(None, "").unwrap();
+    assert!(server.join().unwrap());
+    drop(writer);
+}
+
+/// A stream that does one small thing at a time, is interrupted, and runs into its time limit again and again.
+struct Stubborn<S> {
+    stream: S,
+    nuisance: bool,
+    turn: usize,
+}
+
+impl<S> Stubborn<S> {
+    fn hinder(&mut self) -> io::Result<()> {
+        self.turn += usize::from(self.nuisance);
+        match if self.nuisance { self.turn % 4 } else { 0 } {
+            1 => Err(io::ErrorKind::Interrupted.into()),
+            2 => Err(io::ErrorKind::WouldBlock.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<S: Read> Read for Stubborn<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.hinder()?;
+        let len = buffer.len().min(7);
+        self.stream.read(&mut buffer[..len])
+    }
+}
+
+impl<S: Write> Write for Stubborn<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hinder()?;
+        self.stream.write(&bytes[..bytes.len().min(501)])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+impl<S: Read + Write> Stream for Stubborn<S> {}
+
+/// Repeats a call that runs into time limits.
+fn patiently<T>(mut call: impl FnMut() -> Result<T, Error>) -> T {
+    for _ in 0..1_000_000 {
+        match call() {
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+            result => return result.unwrap(),
+        }
+    }
+    panic!("no progress");
+}
+
+#[test]
+fn nothing_is_lost_when_calls_are_cut_short() {
+    let (client, server) = sockets();
+    let server = thread::spawn(move || {
+        let server = Stubborn { stream: server, nuisance: false, turn: 0 };
+        let mut ws = open_to_all().accept(server).unwrap();
+        // From here on the stream is a nuisance; the peer must not notice.
+        ws.stream_mut().nuisance = true;
+        for size in [0, 1, 5000, 70_000, 200_000] {
+            let message = patiently(|| ws.read_owned());
+            assert!(message == Some(OwnedMessage::Binary(bytes(size))), "{size}");
+            match ws.send(message.as_ref().unwrap()) {
+                Ok(()) => {}
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => patiently(|| ws.flush()),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        patiently(|| ws.read_owned()).is_none()
+    });
+    let mut client = ConnectOptions::new().open(client, "ws://localhost/").unwrap();
+    for size in [0, 1, 5000, 70_000, 200_000] {
+        client.send(&bytes(size)).unwrap();
+        assert!(client.read().unwrap() == Some(Message::Binary(&bytes(size))), "{size}");
+    }
+    client.close(None, "").unwrap();
+    assert!(server.join().unwrap());
+}
+
+#[test]
+fn a_raw_client_sees_server_frames_without_masks() {
+    let (client, server) = sockets();
+    let server = thread::spawn(move || open_to_all().accept(server).unwrap());
+    let mut client = raw_client(client);
+    let mut server = server.join().unwrap();
+    server.send("Hello").unwrap();
+    let mut frame = [0; 7];
+    client.read_exact(&mut frame).unwrap();
+    assert_eq!(&frame, b"\x81\x05Hello");
+}
+
+/// Counts the writes that reach the socket.
+struct Counting<S> {
+    stream: S,
+    writes: usize,
+}
+
+impl<S: Read> Read for Counting<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer)
+    }
+}
+
+impl<S: Write> Write for Counting<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writes += 1;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+impl<S: Read + Write> Stream for Counting<S> {}

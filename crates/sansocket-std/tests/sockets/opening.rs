@@ -1,0 +1,165 @@
+//! Opening handshakes on real sockets.
+
+use std::io::Write;
+use std::net::{Shutdown, TcpListener};
+use std::thread;
+
+use crate::common::{open_to_all, read_head, read_to_end, request, sockets};
+use sansocket_std::{
+    Accept, AcceptError, AcceptOptions, ConnectError, ConnectOptions, Message, OriginPolicy, Reject, connect,
+};
+
+/// What a server with default options answers to `bytes`, and its error.
+fn answer(bytes: &[u8], shut_down: bool) -> (String, AcceptError) {
+    let (mut client, server) = sockets();
+    let server = thread::spawn(move || AcceptOptions::new().accept(server).unwrap_err());
+    // A server that has refused may close before it was sent everything.
+    let _ = client.write_all(bytes);
+    if shut_down {
+        client.shutdown(Shutdown::Write).unwrap();
+    }
+    let answer = String::from_utf8(read_to_end(&mut client)).unwrap();
+    drop(client);
+    (answer, server.join().unwrap())
+}
+
+#[test]
+fn rfc6455_4_2_1_bad_requests_get_their_status_and_the_end() {
+    let good = String::from_utf8(request(&[])).unwrap();
+    let huge = request(&[&format!("X: {}", "x".repeat(1 << 20))]);
+    let many: Vec<String> = (0..2000).map(|i| format!("X{i}: y")).collect();
+    let many = request(&many.iter().map(String::as_str).collect::<Vec<_>>());
+    for (name, bytes, shut_down, status) in [
+        ("garbage", b"\x16\x03\x01\x02\x00\x01\x00".to_vec(), false, 400),
+        ("words", b"hello world\r\n".to_vec(), false, 400),
+        ("half a head", good.as_bytes()[..40].to_vec(), true, 400),
+        ("a head of 1 MiB", huge, false, 431),
+        ("2,000 headers", many, false, 431),
+        ("a POST", good.replace("GET", "POST").into_bytes(), false, 405),
+        ("version 8", good.replace("Version: 13", "Version: 8").into_bytes(), false, 426),
+        (
+            "a key of 15 bytes",
+            good.replace("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j").into_bytes(),
+            false,
+            400,
+        ),
+        ("two keys", request(&["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]), false, 400),
+        ("a page from elsewhere", request(&["Origin: http://evil.example"]), false, 403),
+        ("plain HTTP", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(), false, 426),
+        ("frames behind a refusal", [good.replace("GET", "PUT").as_bytes(), b"\x81\x80\0\0\0\0"].concat(), false, 405),
+    ] {
+        let (answer, error) = answer(&bytes, shut_down);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{name}: {answer}");
+        assert!(answer.contains("\r\nConnection: close\r\n"), "{name}: {answer}");
+        match error {
+            AcceptError::Refused(error) => assert_eq!(error.status(), status, "{name}"),
+            error => panic!("{name}: {error:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_client_that_says_nothing_is_an_error_and_no_answer() {
+    let (answer, error) = answer(b"", true);
+    assert_eq!(answer, "");
+    assert!(matches!(error, AcceptError::Io(_)), "{error:?}");
+}
+
+#[test]
+fn the_request_can_be_looked_at_and_the_answer_chosen() {
+    let (client, server) = sockets();
+    let server = thread::spawn(move || {
+        let pending = open_to_all().receive(server).unwrap();
+        assert_eq!(pending.request().target(), "/chat?room=1");
+        assert_eq!(pending.request().header("x-user"), Some(&b"me"[..]));
+        assert_eq!(pending.request().protocols().collect::<Vec<_>>(), ["v2", "v1"]);
+        let mut ws = pending.accept(&Accept::new().protocol("v1").headers(&[("Set-Cookie", "a=b")])).unwrap();
+        ws.send("welcome").unwrap();
+        assert_eq!(ws.protocol(), Some("v1"));
+        ws.read().unwrap();
+    });
+    let options =
+        ConnectOptions::new().protocols(&["v2", "v1"]).headers(&[("X-User", "me")]).origin("https://a.example");
+    let mut ws = options.open(client, "ws://localhost/chat?room=1").unwrap();
+    assert_eq!(ws.protocol(), Some("v1"));
+    assert_eq!(ws.response().unwrap().status(), 101);
+    assert_eq!(ws.response().unwrap().header("set-cookie"), Some(&b"a=b"[..]));
+    assert_eq!(ws.read().unwrap(), Some(Message::Text("welcome")));
+    ws.close(None, "").unwrap();
+    server.join().unwrap();
+}
+
+#[test]
+fn a_server_chooses_the_first_of_its_subprotocols_that_the_client_offers() {
+    let (client, server) = sockets();
+    let server = thread::spawn(move || open_to_all().protocols(&["v1", "v2"]).accept(server).unwrap());
+    let client = ConnectOptions::new().protocols(&["v3", "v2", "v1"]).open(client, "ws://localhost/").unwrap();
+    assert_eq!(client.protocol(), Some("v2"));
+    assert_eq!(server.join().unwrap().protocol(), Some("v2"));
+}
+
+#[test]
+fn a_rejection_reaches_the_client_with_status_headers_and_body() {
+    let (client, server) = sockets();
+    let server = thread::spawn(move || {
+        let pending = open_to_all().receive(server).unwrap();
+        let headers = [("WWW-Authenticate", "Basic realm=\"x\"")];
+        pending.reject(&Reject::new(401).headers(&headers).body(b"who are you?")).unwrap();
+    });
+    let error = ConnectOptions::new().open(client, "ws://localhost/").unwrap_err();
+    assert_eq!(error.to_string(), "the server refused: 401 Unauthorized: who are you?");
+    let ConnectError::Refused { response, body } = error else { panic!("{error:?}") };
+    assert_eq!((response.status(), &body[..]), (401, &b"who are you?"[..]));
+    assert_eq!(response.header("www-authenticate"), Some(&b"Basic realm=\"x\""[..]));
+    server.join().unwrap();
+}
+
+#[test]
+fn connect_tells_what_went_wrong() {
+    // A port that was free a moment ago refuses.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let error = connect(&format!("ws://127.0.0.1:{port}/")).unwrap_err();
+    assert!(matches!(error, ConnectError::Connect { .. }), "{error:?}");
+    assert!(error.to_string().starts_with(&format!("cannot connect to 127.0.0.1:{port}: ")), "{error}");
+
+    assert!(matches!(connect("http://127.0.0.1/"), Err(ConnectError::Uri(_))));
+    assert!(matches!(connect("wss://127.0.0.1/"), Err(ConnectError::TlsUnsupported)));
+}
+
+#[test]
+fn answers_that_are_none_are_told_apart() {
+    for (bytes, message) in [
+        (&b"SSH-2.0-OpenSSH\r\n"[..], "the response is not well-formed HTTP/1.1 (RFC 6455, section 4.1)"),
+        (b"HTTP/1.1 101 \r\n\r\n", "the response's Upgrade header is missing or not websocket (RFC 6455, section 4.1)"),
+        (b"HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n", "the server refused: 302 Found"),
+        (b"HTTP/1.1 1", "the opening handshake broke off: the stream ended inside the opening handshake"),
+    ] {
+        let (client, mut server) = sockets();
+        let server = thread::spawn(move || {
+            read_head(&mut server);
+            server.write_all(bytes).unwrap();
+            server.shutdown(Shutdown::Write).unwrap();
+            server
+        });
+        let error = ConnectOptions::new().open(client, "ws://localhost/").unwrap_err();
+        assert_eq!(error.to_string(), message);
+        drop(server.join().unwrap());
+    }
+}
+
+#[test]
+fn the_same_origin_is_let_in() {
+    let (mut client, server) = sockets();
+    let server = thread::spawn(move || AcceptOptions::new().accept(server).map(drop));
+    client.write_all(&request(&["Origin: http://localhost"])).unwrap();
+    assert!(read_head(&mut client).starts_with("HTTP/1.1 101 "));
+    server.join().unwrap().unwrap();
+
+    let (mut client, server) = sockets();
+    let only = AcceptOptions::new().origins(OriginPolicy::Only(&["https://example.com"]));
+    let server = thread::spawn(move || only.accept(server).map(drop));
+    client.write_all(&request(&["Origin: http://localhost"])).unwrap();
+    assert!(read_head(&mut client).starts_with("HTTP/1.1 403 "));
+    drop(client);
+    server.join().unwrap().unwrap_err();
+}
