@@ -1,0 +1,128 @@
+//! What the suite is run against: an adapter's server, in `sansocket serve`, and its client, in this process.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use sansocket::OwnedMessage;
+
+use super::process::{self, Running};
+
+/// How long our server may take to listen.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// A way to use the engine, and how to test it.
+#[derive(Debug)]
+pub(super) struct Adapter {
+    /// In our arguments and folders.
+    pub(super) name: &'static str,
+    /// In the suite's reports.
+    pub(super) agent: &'static str,
+    /// What `sansocket serve` is told besides the address.
+    serve: &'static [&'static str],
+    client: Client,
+}
+
+/// Connects to the URL, gives each message to the function and sends back what it returns, until the connection ends.
+type Client = fn(url: &str, answer: &mut dyn FnMut(OwnedMessage) -> Option<OwnedMessage>) -> Result<()>;
+
+/// Those there are.
+const ADAPTERS: &[Adapter] = &[Adapter { name: "std", agent: "sansocket-std", serve: &[], client: std_client }];
+
+impl Adapter {
+    /// The adapter of this name.
+    pub(super) fn named(name: &str) -> Result<&'static Self> {
+        let found = ADAPTERS.iter().find(|adapter| adapter.name == name);
+        found.with_context(|| {
+            let names: Vec<_> = ADAPTERS.iter().map(|adapter| adapter.name).collect();
+            format!("there is: {}", names.join(", "))
+        })
+    }
+}
+
+/// An adapter's server, which runs until this is dropped.
+pub(super) struct Server {
+    _running: Running,
+    url: String,
+}
+
+impl Server {
+    /// Builds and starts it, with its log in the folder.
+    pub(super) fn start(adapter: &Adapter, target: &Path, folder: &Path) -> Result<Self> {
+        process::run(process::cargo().args(["build", "--release", "--package", "sansocket-cli"]))?;
+        let mut command = Command::new(target.join("release/sansocket"));
+        command.args(["serve", "--bind", "127.0.0.1:0"]).args(adapter.serve);
+        command.stdout(Stdio::piped()).stderr(process::log(&folder.join("server.log"))?);
+        let mut running = Running::start(&mut command, None)?;
+        let mut stdout = BufReader::new(running.take_stdout().context("our server has no stdout")?);
+
+        let (first_line, received) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            let _ = first_line.send(stdout.read_line(&mut line).map(|_| line));
+            // Were nobody to read on, the server would stop at a full pipe.
+            let _ = io::copy(&mut stdout, &mut io::sink());
+        });
+        let line = received.recv_timeout(START_LIMIT).context("our server does not say where it listens")??;
+        match line.trim_end().strip_prefix("listening on ") {
+            Some(url) => Ok(Self { _running: running, url: url.to_owned() }),
+            None => bail!("our server began with {line:?} instead of where it listens"),
+        }
+    }
+
+    /// Where it listens.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+/// Runs the client through all cases of a fuzzing server, with its log in the folder.
+///
+/// The client works in a thread of its own, because nothing else would stop it at the deadline.
+pub(super) fn drive_client(adapter: &'static Adapter, url: String, folder: &Path, deadline: Instant) -> Result<()> {
+    let log = process::log(&folder.join("client.log"))?;
+    let (done, received) = mpsc::channel();
+    thread::spawn(move || done.send(run_all_cases(adapter, &url, log)));
+    match received.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        Ok(result) => result,
+        Err(mpsc::RecvTimeoutError::Timeout) => bail!("the cases have not ended within their time limit"),
+        Err(mpsc::RecvTimeoutError::Disconnected) => bail!("our client panicked"),
+    }
+}
+
+fn run_all_cases(adapter: &Adapter, url: &str, mut log: File) -> Result<()> {
+    let mut count = None;
+    (adapter.client)(&format!("{url}/getCaseCount"), &mut |message| {
+        count = Some(message);
+        None
+    })
+    .context("getCaseCount")?;
+    let count: u32 = match count {
+        Some(OwnedMessage::Text(count)) => count.parse().context("getCaseCount")?,
+        other => bail!("getCaseCount gave {other:?}"),
+    };
+    let agent = adapter.agent;
+    for case in 1..=count {
+        // Most violations are errors here, and the suite judges them. Only who looks for a reason needs them.
+        if let Err(error) = (adapter.client)(&format!("{url}/runCase?case={case}&agent={agent}"), &mut Some) {
+            writeln!(log, "runCase {case}: {error:#}").context("cannot write client.log")?;
+        }
+    }
+    (adapter.client)(&format!("{url}/updateReports?agent={agent}"), &mut |_| None).context("updateReports")
+}
+
+/// The client of `sansocket-std`.
+fn std_client(url: &str, answer: &mut dyn FnMut(OwnedMessage) -> Option<OwnedMessage>) -> Result<()> {
+    let mut ws = sansocket_std::connect(url)?;
+    while let Some(message) = ws.read_owned()? {
+        if let Some(message) = answer(message) {
+            ws.queue(&message)?;
+        }
+    }
+    Ok(())
+}

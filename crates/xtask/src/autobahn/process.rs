@@ -1,0 +1,104 @@
+//! Processes of others that do not outlive us.
+
+use std::env;
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+/// The wait between two looks at a foreign process.
+pub(super) const LOOK: Duration = Duration::from_millis(50);
+
+/// Cargo, the one that runs us.
+pub(super) fn cargo() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    cargo
+}
+
+/// Whether the command runs to its end and succeeds; what it says is dropped.
+pub(super) fn succeeds(command: &mut Command) -> bool {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// Runs the command, which may speak to the user, and wants it to succeed.
+pub(super) fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
+    ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(())
+}
+
+/// A new file for what a process says.
+pub(super) fn log(path: &Path) -> Result<File> {
+    File::create(path).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A process that is killed when it is dropped, and then cleaned up after.
+pub(super) struct Running {
+    child: Child,
+    clean_up: Option<Command>,
+}
+
+impl Running {
+    /// Starts the command; `clean_up` ends what killing the process does not.
+    pub(super) fn start(command: &mut Command, clean_up: Option<Command>) -> Result<Self> {
+        let child = command.stdin(Stdio::null()).spawn().with_context(|| format!("cannot run {command:?}"))?;
+        Ok(Self { child, clean_up })
+    }
+
+    /// What the process says, if it was started with a pipe for it; once.
+    pub(super) fn take_stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
+    }
+
+    /// How the process ended, if it has.
+    pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.child.try_wait().context("cannot look at a process")
+    }
+
+    /// Waits for the process to end; none: the deadline came first.
+    pub(super) fn wait(&mut self, deadline: Instant) -> Result<Option<ExitStatus>> {
+        loop {
+            match self.ended()? {
+                None if Instant::now() < deadline => thread::sleep(LOOK),
+                ended => return Ok(ended),
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(command) = &mut self.clean_up {
+            succeeds(command);
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_ends_with_the_process() {
+        let mut quick = Running::start(Command::new("sh").args(["-c", "exit 3"]), None).unwrap();
+        let status = quick.wait(Instant::now() + Duration::from_secs(10)).unwrap().unwrap();
+        assert_eq!(status.code(), Some(3));
+    }
+
+    #[test]
+    fn waiting_ends_at_the_deadline_and_the_drop_kills() {
+        let start = Instant::now();
+        let mut slow = Running::start(Command::new("sleep").arg("60"), None).unwrap();
+        assert!(slow.wait(start + LOOK * 2).unwrap().is_none());
+        drop(slow);
+        assert!(start.elapsed() < Duration::from_secs(30));
+    }
+}
