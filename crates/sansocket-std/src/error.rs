@@ -1,4 +1,6 @@
 //! What can go wrong, told apart.
+//!
+//! Each error's text is whole: what the socket or the engine said is part of it, and so is not given as a `source` once more.
 
 use std::fmt;
 use std::io;
@@ -14,7 +16,7 @@ pub enum Error {
     Violation(ProtocolError),
     /// The connection ended without a closing handshake.
     Lost {
-        /// Where in the peer's stream it ended.
+        /// How it ended: by whom, and where in the peer's stream.
         ending: Ending,
         /// What the socket said, if it was more than the end of the stream.
         source: Option<io::Error>,
@@ -38,16 +40,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Violation(error) => Some(error),
-            Self::Lost { source, .. } => source.as_ref().map(|source| source as _),
-            Self::Send(error) => Some(error),
-            Self::Io(error) => Some(error),
-        }
-    }
-}
+impl std::error::Error for Error {}
 
 impl From<SendError> for Error {
     fn from(error: SendError) -> Self {
@@ -122,18 +115,7 @@ impl fmt::Display for ConnectError {
     }
 }
 
-impl std::error::Error for ConnectError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Uri(error) => Some(error),
-            Self::TlsUnsupported | Self::Refused { .. } => None,
-            Self::Request(error) => Some(error),
-            Self::Connect { source, .. } => Some(source),
-            Self::Io(error) => Some(error),
-            Self::Response(error) => Some(error),
-        }
-    }
-}
+impl std::error::Error for ConnectError {}
 
 impl From<UriError> for ConnectError {
     fn from(error: UriError) -> Self {
@@ -213,15 +195,7 @@ impl fmt::Display for AcceptError {
     }
 }
 
-impl std::error::Error for AcceptError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Refused(error) => Some(error),
-            Self::Answer(error) => Some(error),
-            Self::Io(error) => Some(error),
-        }
-    }
-}
+impl std::error::Error for AcceptError {}
 
 impl From<AnswerError> for AcceptError {
     fn from(error: AnswerError) -> Self {

@@ -100,3 +100,8 @@ fn receive_more(stream: &mut impl Read, received: &mut Vec<u8>) -> io::Result<()
         }
     }
 }
+
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -142,7 +142,7 @@ fn end(side: &mut impl Side, finished: &mut bool, limit: Duration, source: Optio
     match ending {
         Some(ending) => match ending.by() {
             EndedBy::Failure(error) => Err(Error::Violation(error)),
-            EndedBy::Loss => Err(Error::Lost { ending, source }),
+            EndedBy::Loss(_) => Err(Error::Lost { ending, source }),
             _ => Ok(()),
         },
         None => Ok(()),

@@ -34,7 +34,7 @@ pub(crate) enum Initiator {
 pub(crate) enum Outcome {
     Clean(Initiator),
     Failed(ProtocolError),
-    Lost,
+    Lost(Place),
 }
 
 /// What can happen to a closing connection.
@@ -46,8 +46,8 @@ pub(crate) enum Happening {
     PeerClose,
     /// The peer has violated the protocol, or a layer above says so.
     Violation(ProtocolError),
-    /// The transport has ended, in order or by a reset.
-    TransportEnd,
+    /// The transport has ended, in order or by a reset, at this place of the peer's stream.
+    TransportEnd(Place),
 }
 
 /// What has to be written because of it.
@@ -74,9 +74,11 @@ impl Closing {
             // 7.1.7: "the endpoint SHOULD send a Close frame with an appropriate status code".
             (Self::Open, Happening::Violation(error)) => (Self::Failed(error), Reply::Fail(error)),
             (Self::CloseSent, Happening::Violation(error)) => (Self::Failed(error), Reply::Nothing),
-            (Self::Open | Self::CloseSent, Happening::TransportEnd) => (Self::Ended(Outcome::Lost), Reply::Nothing),
-            (Self::Done(by), Happening::TransportEnd) => (Self::Ended(Outcome::Clean(by)), Reply::Nothing),
-            (Self::Failed(error), Happening::TransportEnd) => (Self::Ended(Outcome::Failed(error)), Reply::Nothing),
+            (Self::Open | Self::CloseSent, Happening::TransportEnd(place)) => {
+                (Self::Ended(Outcome::Lost(place)), Reply::Nothing)
+            }
+            (Self::Done(by), Happening::TransportEnd(_)) => (Self::Ended(Outcome::Clean(by)), Reply::Nothing),
+            (Self::Failed(error), Happening::TransportEnd(_)) => (Self::Ended(Outcome::Failed(error)), Reply::Nothing),
             // 7.1.7: an endpoint that has failed the connection "MUST NOT continue to attempt to process data".
             (unchanged, _) => (unchanged, Reply::Nothing),
         };
@@ -111,7 +113,7 @@ impl Closing {
             Self::Done(Initiator::Local) | Self::Ended(Outcome::Clean(Initiator::Local)) => EndedBy::Local,
             Self::Done(Initiator::Peer) | Self::Ended(Outcome::Clean(Initiator::Peer)) => EndedBy::Peer,
             Self::Failed(error) | Self::Ended(Outcome::Failed(error)) => EndedBy::Failure(error),
-            Self::Ended(Outcome::Lost) => EndedBy::Loss,
+            Self::Ended(Outcome::Lost(place)) => EndedBy::Loss(place),
         })
     }
 }
@@ -141,7 +143,6 @@ pub enum NextStep {
 pub struct Ending {
     pub(crate) by: EndedBy,
     pub(crate) code: u16,
-    pub(crate) place: Place,
 }
 
 /// What began the end of a connection.
@@ -154,16 +155,15 @@ pub enum EndedBy {
     Peer,
     /// A violation by the peer, or a failure that a layer above has found.
     Failure(ProtocolError),
-    /// The transport ended before a closing handshake was done.
-    Loss,
+    /// The transport ended before a closing handshake was done, at this place of the peer's stream.
+    Loss(Place),
 }
 
-/// Where in the peer's stream of frames a connection ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Where in the peer's stream of frames a connection was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Place {
     /// Behind a whole message.
-    #[default]
     BetweenMessages,
     /// Behind a whole frame of an unfinished message.
     BetweenFragments,
@@ -188,11 +188,6 @@ impl Ending {
     pub const fn is_clean(&self) -> bool {
         matches!(self.by, EndedBy::Local | EndedBy::Peer)
     }
-
-    /// Where in the peer's stream the end came.
-    pub const fn place(&self) -> Place {
-        self.place
-    }
 }
 
 impl fmt::Display for Ending {
@@ -201,7 +196,7 @@ impl fmt::Display for Ending {
             EndedBy::Local => write!(f, "closed by this side, answered with code {}", self.code),
             EndedBy::Peer => write!(f, "closed by the peer with code {}", self.code),
             EndedBy::Failure(error) => write!(f, "failed: {error}"),
-            EndedBy::Loss => write!(f, "connection lost {}", self.place),
+            EndedBy::Loss(place) => write!(f, "connection lost {place}"),
         }
     }
 }
@@ -227,6 +222,7 @@ mod tests {
     use super::*;
 
     const ERROR: ProtocolError = ProtocolError::ReservedBits;
+    const PLACE: Place = Place::BetweenMessages;
 
     /// The table as the docs print it: a row a state, a column a happening, a cell "state, reply".
     fn table() -> String {
@@ -238,10 +234,10 @@ mod tests {
             Closing::Failed(ERROR),
             Closing::Ended(Outcome::Clean(Initiator::Peer)),
             Closing::Ended(Outcome::Failed(ERROR)),
-            Closing::Ended(Outcome::Lost),
+            Closing::Ended(Outcome::Lost(PLACE)),
         ];
         let happenings =
-            [Happening::LocalClose, Happening::PeerClose, Happening::Violation(ERROR), Happening::TransportEnd];
+            [Happening::LocalClose, Happening::PeerClose, Happening::Violation(ERROR), Happening::TransportEnd(PLACE)];
         let mut table =
             String::from("| state | LocalClose | PeerClose | Violation | TransportEnd |\n|---|---|---|---|---|\n");
         for state in states {
@@ -258,7 +254,7 @@ mod tests {
             }
             table.push('\n');
         }
-        table.replace("(ReservedBits)", "(e)")
+        table.replace("(ReservedBits)", "(e)").replace("(BetweenMessages)", "(place)")
     }
 
     #[test]

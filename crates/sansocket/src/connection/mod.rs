@@ -49,7 +49,6 @@ pub struct Connection<R> {
     negotiated: Negotiated,
     limits: Limits,
     closing: Closing,
-    place_of_end: Place,
 
     /// What the next byte of input belongs to.
     phase: Phase,
@@ -118,7 +117,6 @@ impl<R: Role> Connection<R> {
             negotiated,
             limits,
             closing: Closing::Open,
-            place_of_end: Place::BetweenMessages,
             phase: Phase::Header,
             incoming: None,
             payload_left: 0,
@@ -169,7 +167,7 @@ impl<R: Role> Connection<R> {
             EndedBy::Local | EndedBy::Peer => {
                 CloseFrame::parse(&self.small[..usize::from(self.control_len)], true).ok()
             }
-            EndedBy::Failure(_) | EndedBy::Loss => None,
+            EndedBy::Failure(_) | EndedBy::Loss(_) => None,
         }
     }
 
@@ -211,7 +209,7 @@ impl<R: Role> Connection<R> {
             Some(close) => close.code().map_or(1005, u16::from),
             None => 1006,
         };
-        Some(Ending { by, code, place: self.place_of_end })
+        Some(Ending { by, code })
     }
 
     /// The transport has ended: a read gave no more bytes, or it was reset.
@@ -219,19 +217,12 @@ impl<R: Role> Connection<R> {
     /// Which of the two does not matter: whether a connection ended clean is decided by its closing handshake alone
     /// (RFC 6455, section 7.1.4).
     pub fn receive_eof(&mut self) {
-        self.note_place();
-        self.closing.on(Happening::TransportEnd);
-    }
-
-    /// Remembers where the peer's stream stood when it stopped to count.
-    fn note_place(&mut self) {
-        if self.closing.may_receive() {
-            self.place_of_end = match (self.phase, self.incoming) {
-                (Phase::Data | Phase::Control, _) => Place::InPayload,
-                (Phase::Header, _) if self.held > 0 => Place::InHeader,
-                (Phase::Header, Some(_)) => Place::BetweenFragments,
-                (Phase::Header, None) => Place::BetweenMessages,
-            };
-        }
+        let place = match (self.phase, self.incoming) {
+            (Phase::Data | Phase::Control, _) => Place::InPayload,
+            (Phase::Header, _) if self.held > 0 => Place::InHeader,
+            (Phase::Header, Some(_)) => Place::BetweenFragments,
+            (Phase::Header, None) => Place::BetweenMessages,
+        };
+        self.closing.on(Happening::TransportEnd(place));
     }
 }

@@ -267,7 +267,6 @@ impl<R: Role> Connection<R> {
             Control::Pong => Ok(Taken::Event(Event::Pong)),
             Control::Close => {
                 let close = CloseFrame::parse(payload, self.limits.undefined_close_codes)?;
-                self.note_place();
                 self.answer_close(close.code(), out);
                 Ok(Taken::Event(Event::Close))
             }

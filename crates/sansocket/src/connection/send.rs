@@ -152,7 +152,6 @@ impl<R: Role> Connection<R> {
     ///
     /// `out` should have room for [`MAX_REPLY`](crate::MAX_REPLY) bytes; with less, the Close is left out.
     pub fn fail(&mut self, error: ProtocolError, out: &mut (impl Output + ?Sized)) {
-        self.note_place();
         if let Reply::Fail(error) = self.closing.on(Happening::Violation(error)) {
             // Without room the peer is not told the reason, as the docs say; the connection has failed all the same.
             let _ = self.put_close(Some(error.close_code()), error.text(), out);

@@ -1,15 +1,14 @@
 //! The client's side: a request is sent, the response received and checked (RFC 6455, section 4.1).
 
-use core::fmt;
-
+use super::error::{ClientRequestError, ResponseError};
 use super::extension::extensions;
 use super::head::{
-    BadHeader, HeadError, HeadLimits, Headers, Scan, Scanner, check_headers, elements, is_header_value, is_token,
-    parse_response, single, values,
+    HeadLimits, Headers, Scan, Scanner, check_headers, elements, is_header_value, is_token, parse_response, single,
+    values,
 };
 use super::origin::Origin;
 use super::uri::Uri;
-use super::{NoRoom, VERSION, key, put_all};
+use super::{VERSION, key, put_all};
 use crate::{Negotiated, Output};
 
 /// A request to be sent. The headers that make it a handshake are its own; all others are the caller's.
@@ -143,51 +142,6 @@ impl<'a> ClientRequest<'a> {
 /// RFC 6454, 7: one origin, as browsers serialise it.
 fn is_origin(origin: &str) -> bool {
     origin == "null" || Origin::parse(origin).is_some()
-}
-
-/// A request that cannot be sent. Nothing was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ClientRequestError {
-    /// A subprotocol is not a token, or is there twice (RFC 6455, section 4.1).
-    InvalidProtocol,
-    /// The origin is neither `null` nor a scheme and a host.
-    InvalidOrigin,
-    /// A header's name is not a token, or its value holds control characters or outer white space.
-    InvalidHeader,
-    /// A header that the handshake writes by itself, or that [`ClientRequest`] has a method for.
-    ReservedHeader,
-    /// The output has less room than the request needs.
-    NoRoom,
-}
-
-impl fmt::Display for ClientRequestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::InvalidProtocol => "the subprotocols are not unique tokens",
-            Self::InvalidOrigin => "the origin is neither null nor a scheme and a host",
-            Self::InvalidHeader => "a header's name or value holds characters that it must not hold",
-            Self::ReservedHeader => "a header is one that the handshake writes by itself",
-            Self::NoRoom => "the output has no room for the request",
-        })
-    }
-}
-
-impl core::error::Error for ClientRequestError {}
-
-impl From<BadHeader> for ClientRequestError {
-    fn from(bad: BadHeader) -> Self {
-        match bad {
-            BadHeader::Invalid => Self::InvalidHeader,
-            BadHeader::Reserved => Self::ReservedHeader,
-        }
-    }
-}
-
-impl From<NoRoom> for ClientRequestError {
-    fn from(NoRoom: NoRoom) -> Self {
-        Self::NoRoom
-    }
 }
 
 /// Receives the response to a [`ClientRequest`] and checks it. Nothing but the request may be sent before it has come.
@@ -336,73 +290,5 @@ impl<'b> Response<'b> {
     /// The bytes up to the head's end, interim responses included. Behind them lie the first frames, or the start of the body.
     pub const fn head_len(&self) -> usize {
         self.head_len
-    }
-}
-
-/// Why a response is not one to this request (RFC 6455, section 4.1). The connection has failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ResponseError {
-    /// The head is not HTTP.
-    Malformed,
-    /// The heads have more bytes than [`HeadLimits::bytes`].
-    HeadTooLarge,
-    /// A head has more lines than [`HeadLimits::headers`].
-    TooManyHeaders,
-    /// A version of HTTP other than 1.1.
-    HttpVersion,
-    /// `Upgrade` is missing or is not `websocket`.
-    Upgrade,
-    /// `Connection` is missing or lacks `Upgrade`.
-    Connection,
-    /// `Sec-WebSocket-Accept` is missing, repeated or wrong: the server has not read the request.
-    Accept,
-    /// The server has chosen an extension that was not asked for.
-    Extension,
-    /// `Sec-WebSocket-Extensions` does not follow its grammar.
-    MalformedExtensions,
-    /// The server has chosen a subprotocol that was not asked for, or more than one.
-    Protocol,
-}
-
-impl ResponseError {
-    /// The section of RFC 6455 that makes the connection fail.
-    pub const fn section(self) -> &'static str {
-        match self {
-            Self::MalformedExtensions => "9.1",
-            Self::HeadTooLarge | Self::TooManyHeaders => "10.4",
-            _ => "4.1",
-        }
-    }
-}
-
-impl fmt::Display for ResponseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self {
-            Self::Malformed => "the response is not well-formed HTTP/1.1",
-            Self::HeadTooLarge => "the response's head is too large",
-            Self::TooManyHeaders => "the response has too many headers",
-            Self::HttpVersion => "the response's version is not HTTP/1.1",
-            Self::Upgrade => "the response's Upgrade header is missing or not websocket",
-            Self::Connection => "the response's Connection header lacks the token Upgrade",
-            Self::Accept => "the response's Sec-WebSocket-Accept is missing or wrong",
-            Self::Extension => "the server chose an extension that was not asked for",
-            Self::MalformedExtensions => "the response's Sec-WebSocket-Extensions header is malformed",
-            Self::Protocol => "the server chose a subprotocol that was not asked for",
-        };
-        write!(f, "{text} (RFC 6455, section {})", self.section())
-    }
-}
-
-impl core::error::Error for ResponseError {}
-
-impl From<HeadError> for ResponseError {
-    fn from(error: HeadError) -> Self {
-        match error {
-            HeadError::Malformed => Self::Malformed,
-            HeadError::TooLarge => Self::HeadTooLarge,
-            HeadError::TooManyHeaders => Self::TooManyHeaders,
-            HeadError::Version => Self::HttpVersion,
-        }
     }
 }

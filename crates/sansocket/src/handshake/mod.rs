@@ -10,11 +10,13 @@
 //! | `client.rs` | the request sent, the response checked |
 //! | `head.rs` | where a head ends, what httparse says of it, its headers |
 //! | `key.rs` | `Sec-WebSocket-Key` and `Sec-WebSocket-Accept` |
+//! | `error.rs` | what can be wrong, with its status and section |
 //! | `extension.rs` | the grammar of `Sec-WebSocket-Extensions` |
 //! | `origin.rs` | `Host` and `Origin`, and which origins a server lets in |
 //! | `uri.rs` | `ws://` and `wss://` |
 
 mod client;
+mod error;
 mod extension;
 mod head;
 mod key;
@@ -22,13 +24,14 @@ mod origin;
 mod server;
 mod uri;
 
-pub use client::{ClientHandshake, ClientRequest, ClientRequestError, Response, ResponseError, ResponseProgress};
+pub use client::{ClientHandshake, ClientRequest, Response, ResponseProgress};
+pub use error::{AnswerError, ClientRequestError, RequestError, ResponseError};
 pub use extension::{Extension, Extensions, ParamValue};
 pub use head::{HeadLimits, Headers};
 pub use origin::{Authority, Origin, OriginPolicy};
 #[cfg(feature = "alloc")]
 pub use server::PendingAnswer;
-pub use server::{Accept, AnswerError, Protocols, Reject, Request, RequestError, RequestProgress, ServerHandshake};
+pub use server::{Accept, Protocols, Reject, Request, RequestProgress, ServerHandshake};
 pub use uri::{Uri, UriError};
 
 use crate::Output;

@@ -1,14 +1,12 @@
 //! The server's side: a request is received and checked, then accepted or rejected (RFC 6455, section 4.2).
 
-use core::fmt;
-
+use super::error::{AnswerError, RequestError};
 use super::extension::{Extensions, extensions};
 use super::head::{
-    BadHeader, HeadError, HeadLimits, Headers, Repeated, Scan, Scanner, check_headers, elements, is_target, is_token,
-    parse_request, single, values,
+    HeadLimits, Headers, Scan, Scanner, check_headers, elements, is_target, is_token, parse_request, single, values,
 };
 use super::origin::{Authority, OriginPolicy};
-use super::{NoRoom, VERSION, key, put_all};
+use super::{VERSION, key, put_all};
 use crate::{Negotiated, Output};
 
 /// How many subprotocols a request may offer. They are compared with each other, so the number is bounded.
@@ -394,51 +392,6 @@ impl<'a> Reject<'a> {
     }
 }
 
-/// An answer that cannot be given. Nothing was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AnswerError {
-    /// The chosen subprotocol is not among those that the client offers (RFC 6455, section 4.2.2).
-    ProtocolNotOffered,
-    /// A header's name is not a token, or its value holds control characters or outer white space.
-    InvalidHeader,
-    /// A header that the handshake writes by itself.
-    ReservedHeader,
-    /// A rejection whose status is not 300 to 599.
-    InvalidStatus,
-    /// The output has less room than the answer needs.
-    NoRoom,
-}
-
-impl fmt::Display for AnswerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ProtocolNotOffered => "the chosen subprotocol is not among those that the client offers",
-            Self::InvalidHeader => "a header's name or value holds characters that it must not hold",
-            Self::ReservedHeader => "a header is one that the handshake writes by itself",
-            Self::InvalidStatus => "a rejection has a status of 300 to 599",
-            Self::NoRoom => "the output has no room for the answer",
-        })
-    }
-}
-
-impl core::error::Error for AnswerError {}
-
-impl From<BadHeader> for AnswerError {
-    fn from(bad: BadHeader) -> Self {
-        match bad {
-            BadHeader::Invalid => Self::InvalidHeader,
-            BadHeader::Reserved => Self::ReservedHeader,
-        }
-    }
-}
-
-impl From<NoRoom> for AnswerError {
-    fn from(NoRoom: NoRoom) -> Self {
-        Self::NoRoom
-    }
-}
-
 fn write_accept(
     accept_key: [u8; 28],
     accept: &Accept<'_>,
@@ -545,103 +498,5 @@ const fn reason_phrase(status: u16) -> &'static str {
         503 => "Service Unavailable",
         505 => "HTTP Version Not Supported",
         _ => "",
-    }
-}
-
-/// Builds [`RequestError`] and its methods from one table.
-macro_rules! request_errors {
-    ($($(#[doc = $doc:literal])+ $name:ident => $status:literal, $section:literal, $text:literal;)+) => {
-        /// What is wrong with a request. Sections are RFC 6455's unless the text names another.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        pub enum RequestError {
-            $($(#[doc = $doc])+ $name,)+
-        }
-
-        impl RequestError {
-            /// Every one of them, in the order of the table.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
-
-            /// The HTTP status that answers it.
-            pub const fn status(self) -> u16 {
-                match self { $(Self::$name => $status,)+ }
-            }
-
-            /// The section of RFC 6455 that demands or allows the refusal.
-            pub const fn section(self) -> &'static str {
-                match self { $(Self::$name => $section,)+ }
-            }
-
-            /// The fault in one sentence. It is also the body of the answer.
-            pub const fn text(self) -> &'static str {
-                match self { $(Self::$name => $text,)+ }
-            }
-        }
-    };
-}
-
-request_errors! {
-    /// The transport ended inside the head.
-    Incomplete => 400, "4.2.1", "the request ends inside its head";
-    /// The head is not HTTP.
-    Malformed => 400, "4.2.1", "the request is not well-formed HTTP/1.1";
-    /// The head has more bytes than [`HeadLimits::bytes`].
-    HeadTooLarge => 431, "10.4", "the request's head is too large";
-    /// The head has more lines than [`HeadLimits::headers`].
-    TooManyHeaders => 431, "10.4", "the request has too many headers";
-    /// A version of HTTP other than 1.1.
-    HttpVersion => 505, "4.2.1", "the request's version is not HTTP/1.1";
-    /// A method other than GET.
-    MethodNotAllowed => 405, "4.2.1", "the request's method is not GET";
-    /// A target that is neither a path nor an absolute HTTP URI.
-    InvalidTarget => 400, "4.2.1", "the request's target is neither a path nor an absolute URI";
-    /// `Host` is missing, repeated or malformed.
-    InvalidHost => 400, "4.2.1", "the Host header is missing, repeated or malformed";
-    /// A request with a body.
-    BodyNotAllowed => 400, "4.2.1", "the request announces a body";
-    /// A header that may occur once occurs more often.
-    RepeatedHeader => 400, "4.2.1", "a header that may occur once is repeated";
-    /// `Upgrade` is missing or lacks `websocket`: an ordinary HTTP request.
-    NotAnUpgrade => 426, "4.2.1", "this is a WebSocket server: the request lacks Upgrade: websocket";
-    /// `Connection` is missing or lacks `Upgrade`.
-    ConnectionNotUpgrade => 400, "4.2.1", "the Connection header lacks the token Upgrade";
-    /// `Sec-WebSocket-Version` is missing.
-    MissingVersion => 400, "4.2.1", "the Sec-WebSocket-Version header is missing";
-    /// `Sec-WebSocket-Version` is not 13.
-    UnsupportedVersion => 426, "4.4", "the Sec-WebSocket-Version is not 13";
-    /// `Sec-WebSocket-Key` is missing, repeated or not 16 bytes in base64.
-    InvalidKey => 400, "4.2.1", "the Sec-WebSocket-Key is missing, repeated or not 16 bytes in base64";
-    /// `Sec-WebSocket-Protocol` holds something else than up to 100 unique tokens.
-    InvalidProtocols => 400, "4.1", "the Sec-WebSocket-Protocol is not a list of up to 100 unique tokens";
-    /// `Sec-WebSocket-Extensions` does not follow its grammar.
-    InvalidExtensions => 400, "9.1", "the Sec-WebSocket-Extensions header is malformed";
-    /// The origin is not let in by the [`OriginPolicy`].
-    OriginNotAllowed => 403, "10.2", "the origin is not allowed";
-    /// The request took too long. Raised by the layers above.
-    TimedOut => 408, "10.4", "the request took too long";
-}
-
-impl fmt::Display for RequestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (status {})", self.text(), self.status())
-    }
-}
-
-impl core::error::Error for RequestError {}
-
-impl From<HeadError> for RequestError {
-    fn from(error: HeadError) -> Self {
-        match error {
-            HeadError::Malformed => Self::Malformed,
-            HeadError::TooLarge => Self::HeadTooLarge,
-            HeadError::TooManyHeaders => Self::TooManyHeaders,
-            HeadError::Version => Self::HttpVersion,
-        }
-    }
-}
-
-impl From<Repeated> for RequestError {
-    fn from(Repeated: Repeated) -> Self {
-        Self::RepeatedHeader
     }
 }
