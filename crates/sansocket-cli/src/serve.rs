@@ -102,9 +102,10 @@ impl Server {
                     let _ = writer.start_close(CloseCode::GOING_AWAY, "");
                 }
                 let ending = echo(reader, &writer);
+                // Told first: once no connection is left, a server that is stopping is gone.
+                eprintln!("#{id} {ending}");
                 self.connections().remove(&id);
                 self.closed.notify_all();
-                eprintln!("#{id} {ending}");
             }
             Err(error) => eprintln!("#{id} {peer} {error}"),
         }
