@@ -72,6 +72,10 @@ protocol_errors! {
     MessageTooBig => MESSAGE_TOO_BIG, "10.4", "the message is longer than the limit";
     /// A message of more frames than [`Limits::fragments`](crate::Limits::fragments).
     TooManyFragments => POLICY_VIOLATION, "10.4", "the message has more fragments than the limit";
+    /// The peer did not let anything be heard for too long, a ping notwithstanding. Raised by [`Deadlines`](crate::Deadlines).
+    PongTimeout => POLICY_VIOLATION, "5.5.2", "no answer to a ping in time";
+    /// More pings and pongs than a [`ControlRate`](crate::ControlRate) allows. Raised by [`ControlBucket`](crate::ControlBucket).
+    TooManyControlFrames => POLICY_VIOLATION, "10.4", "more pings and pongs than allowed";
     /// There is no memory for the message. Raised by the layers above the connection.
     OutOfMemory => INTERNAL_ERROR, "10.4", "there is no memory for the message";
     /// A rule of the application was broken. Raised by the layers above the connection.

@@ -91,6 +91,7 @@ extern crate std;
 
 mod close;
 mod connection;
+mod deadlines;
 mod error;
 mod event;
 mod frame;
@@ -105,6 +106,7 @@ mod utf8;
 
 pub use close::{CloseCode, CloseFrame, MAX_REASON};
 pub use connection::{Connection, EndedBy, Ending, NextStep, Place};
+pub use deadlines::{ControlBucket, ControlRate, Deadlines, Expired, Time, Timeouts};
 pub use error::{ProtocolError, SendError};
 pub use event::{Binary, Compressed, Event, Kind, Text};
 pub use frame::{FrameHeader, MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode};

@@ -9,7 +9,7 @@ pub struct Limits {
     ///
     /// Checked against a frame's declared length as soon as its header is there: [`MessageTooBig`](crate::ProtocolError::MessageTooBig), 1009.
     pub message: u64,
-    /// Frames of one message, empty ones included; default 131,072.
+    /// Frames of one message, empty ones included; default 131,072, at least one.
     ///
     /// One frame more is [`TooManyFragments`](crate::ProtocolError::TooManyFragments), 1008.
     pub fragments: u32,

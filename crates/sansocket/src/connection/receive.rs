@@ -211,7 +211,7 @@ impl<R: Role> Connection<R> {
         };
         // 10.4: limits on a frame and on the message that it belongs to, from the header alone. Empty frames count.
         let fragments = data.fragments.saturating_add(1);
-        if fragments > self.limits.fragments {
+        if fragments > self.limits.fragments.max(1) {
             return Err(ProtocolError::TooManyFragments);
         }
         let bytes = data.bytes.checked_add(header.payload_len());
@@ -232,7 +232,7 @@ impl<R: Role> Connection<R> {
         self.phase = phase;
         self.payload_left = header.payload_len();
         self.key = header.key().unwrap_or_default();
-        // A control frame says nothing about the message around it, and its end is not looked at.
+        // Control frames come between data frames, so this overwrites nothing that is still needed.
         self.fin = header.is_fin();
     }
 
