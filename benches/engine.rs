@@ -1,7 +1,7 @@
 //! What one message costs in the engine, beside tungstenite with the same bytes.
 //!
 //! ```sh
-//! cargo bench --manifest-path benches/Cargo.toml                             # everything, about ten minutes
+//! cargo bench --manifest-path benches/Cargo.toml                             # everything, about nine minutes
 //! cargo bench --manifest-path benches/Cargo.toml -- receive/server/mixed    # some
 //! READ_BUFFER=16384 cargo bench --manifest-path benches/Cargo.toml -- 'receive/.*/sansocket'
 //! ```
@@ -51,8 +51,7 @@ trait Send {
 
 fn main() {
     let criterion = Criterion::default().without_plots();
-    let criterion =
-        criterion.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
+    let criterion = criterion.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
     let mut criterion = criterion.configure_from_args();
     receive(&mut criterion, "receive/server", Side::Server, || Server);
     receive(&mut criterion, "receive/client", Side::Client, || Client::new(RandomKeys));
@@ -62,8 +61,7 @@ fn main() {
 }
 
 fn receive<R: Role>(criterion: &mut Criterion, name: &str, side: Side, role: fn() -> R) {
-    let read_buffer = env::var("READ_BUFFER")
-        .map_or(BUFFER, |bytes| bytes.parse().expect("READ_BUFFER is a number"));
+    let read_buffer = env::var("READ_BUFFER").map_or(BUFFER, |bytes| bytes.parse().expect("READ_BUFFER is a number"));
     for (content, payloads) in [
         ("binary", SIZES.map(Payload::binary)),
         ("ascii", SIZES.map(Payload::ascii)),
@@ -106,9 +104,7 @@ fn look_as_str(text: &Text<'_>) {
 }
 
 fn send<R: Role>(criterion: &mut Criterion, name: &str, side: Side, role: fn() -> R) {
-    for (content, payloads) in
-        [("binary", SIZES.map(Payload::binary)), ("text", SIZES.map(Payload::mixed))]
-    {
+    for (content, payloads) in [("binary", SIZES.map(Payload::binary)), ("text", SIZES.map(Payload::mixed))] {
         let mut group = criterion.benchmark_group(format!("{name}/{content}"));
         for payload in payloads {
             measure_send(&mut group, "sansocket", payload, side, ours::Sender::new(role(), BUFFER));
@@ -158,12 +154,7 @@ fn check(payload: Payload, count: u64, receiver: &mut impl Receive) {
     assert!(last == payload, "the last message has another content");
 }
 
-fn measure(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    engine: &str,
-    payload: Payload,
-    mut run: impl FnMut(u64),
-) {
+fn measure(group: &mut BenchmarkGroup<'_, WallTime>, engine: &str, payload: Payload, mut run: impl FnMut(u64)) {
     let size = payload.as_bytes().len();
     group.throughput(Throughput::Bytes(size as u64));
     group.bench_function(BenchmarkId::new(engine, size), |bencher| {

@@ -10,10 +10,7 @@ use crate::wire::{Payload, Sink, Wire};
 /// What is measured: the defaults, which read and write 128 KiB at a time, and buffers of 8 KiB.
 pub(crate) fn configs() -> [(&'static str, WebSocketConfig); 2] {
     let default = WebSocketConfig::default();
-    [
-        ("tungstenite", default),
-        ("tungstenite-8k", default.read_buffer_size(8 << 10).write_buffer_size(8 << 10)),
-    ]
+    [("tungstenite", default), ("tungstenite-8k", default.read_buffer_size(8 << 10).write_buffer_size(8 << 10))]
 }
 
 pub(crate) struct Receiver(WebSocket<Wire>);

@@ -15,8 +15,7 @@ pub(crate) enum Payload {
 
 impl Payload {
     pub(crate) fn binary(len: usize) -> Self {
-        let bytes: Vec<u8> =
-            (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let bytes: Vec<u8> = (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         Self::Binary(bytes.leak())
     }
 
@@ -67,8 +66,7 @@ impl Wire {
         };
         let mut image = Vec::new();
         for count in 1.. {
-            let key = matches!(receiver, Side::Server)
-                .then_some(0x9E37_79B9u32.wrapping_mul(count).to_be_bytes());
+            let key = matches!(receiver, Side::Server).then_some(0x9E37_79B9u32.wrapping_mul(count).to_be_bytes());
             let header = FrameHeader::new(opcode, true, payload.as_bytes().len() as u64, key);
             image.extend_from_slice(header.encode(&mut [0; MAX_HEADER]));
             let start = image.len();
@@ -102,9 +100,7 @@ impl Read for Wire {
 
 impl Write for Wire {
     fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        unreachable!(
-            "tungstenite asks for a stream to write to, but nothing here is to be answered"
-        )
+        unreachable!("tungstenite asks for a stream to write to, but nothing here is to be answered")
     }
 
     fn flush(&mut self) -> io::Result<()> {
