@@ -41,10 +41,10 @@ use crate::{Negotiated, Output};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ClientRequest<'a> {
-    uri: Uri<'a>,
-    origin: Option<&'a str>,
-    protocols: &'a [&'a str],
-    headers: &'a [(&'a str, &'a str)],
+    pub(super) uri: Uri<'a>,
+    pub(super) origin: Option<&'a str>,
+    pub(super) protocols: &'a [&'a str],
+    pub(super) headers: &'a [(&'a str, &'a str)],
     limits: HeadLimits,
 }
 
@@ -101,7 +101,7 @@ impl<'a> ClientRequest<'a> {
         })
     }
 
-    fn check(&self) -> Result<(), ClientRequestError> {
+    pub(super) fn check(&self) -> Result<(), ClientRequestError> {
         // 4.1, item 10: tokens, "and MUST all be unique strings".
         for (at, protocol) in self.protocols.iter().enumerate() {
             if !is_token(protocol.as_bytes()) || self.protocols[..at].contains(protocol) {
@@ -213,18 +213,19 @@ impl ClientHandshake<'_> {
 }
 
 /// Checks what section 4.1 demands of a response with status 101. Whoever has parsed the head, this is what it must hold.
-fn check_response<'b>(
+pub(super) fn check_response<'b>(
     headers: impl Iterator<Item = (&'b str, &'b [u8])> + Clone,
     accept: [u8; 28],
     protocols: &[&str],
 ) -> Result<(), ResponseError> {
     let all = || headers.clone();
-    // Item 2: "if the |Upgrade| header field contains a value that is not an ASCII case-insensitive match for 'websocket'".
+    // Item 2: "if the |Upgrade| header field contains a value that is not an ASCII case-insensitive match for the value
+    // 'websocket'".
     let mut upgrade = elements(all(), "Upgrade");
     if !upgrade.next().is_some_and(|element| element.eq_ignore_ascii_case(b"websocket")) || upgrade.next().is_some() {
         return Err(ResponseError::Upgrade);
     }
-    // Item 3: "or if the |Connection| header field doesn't contain a token that is" "Upgrade".
+    // Item 3: or if |Connection| lacks "a token that is an ASCII case-insensitive match for the value 'Upgrade'".
     if !elements(all(), "Connection").any(|element| element.eq_ignore_ascii_case(b"upgrade")) {
         return Err(ResponseError::Connection);
     }
@@ -232,13 +233,22 @@ fn check_response<'b>(
     if !single(all(), "Sec-WebSocket-Accept").is_ok_and(|value| value == Some(&accept)) {
         return Err(ResponseError::Accept);
     }
-    // Item 5: no extension that was not asked for. None is asked for.
+    check_choices(headers, protocols)
+}
+
+/// Checks that the server has chosen nothing that was not offered.
+pub(super) fn check_choices<'b>(
+    headers: impl Iterator<Item = (&'b str, &'b [u8])> + Clone,
+    protocols: &[&str],
+) -> Result<(), ResponseError> {
+    let all = || headers.clone();
+    // 4.1, item 5: no extension that was not asked for. None is asked for.
     match extensions(all()).next() {
         None => {}
         Some(Ok(_)) => return Err(ResponseError::Extension),
         Some(Err(_)) => return Err(ResponseError::MalformedExtensions),
     }
-    // Item 6: no subprotocol that was not asked for; 11.3.4: at most one header.
+    // 4.1, item 6: no subprotocol that was not asked for; 11.3.4: at most one header.
     match single(all(), "Sec-WebSocket-Protocol") {
         Ok(None) => {}
         Ok(Some(protocol)) if protocols.iter().any(|offered| offered.as_bytes() == protocol) => {}

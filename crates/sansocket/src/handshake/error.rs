@@ -54,6 +54,10 @@ request_errors! {
     InvalidTarget => 400, "4.2.1", "the request's target is neither a path nor an absolute URI";
     /// `Host` is missing, repeated or malformed.
     InvalidHost => 400, "4.2.1", "the Host header is missing, repeated or malformed";
+    /// An extended CONNECT for another protocol than `websocket` (RFC 8441, section 4; RFC 9220, section 3).
+    UnsupportedProtocol => 501, "4.2.1", "the :protocol is not websocket";
+    /// A header of HTTP/1.1's connections in a request of another version (RFC 9113, section 8.2.2).
+    ConnectionHeader => 400, "4.2.1", "the request has a header that only HTTP/1.1 knows";
     /// A request with a body.
     BodyNotAllowed => 400, "4.2.1", "the request announces a body";
     /// A header that may occur once occurs more often.
@@ -76,6 +80,21 @@ request_errors! {
     OriginNotAllowed => 403, "10.2", "the origin is not allowed";
     /// The request took too long. Raised by the layers above.
     TimedOut => 408, "10.4", "the request took too long";
+}
+
+impl RequestError {
+    /// The headers that its answer must have besides, names and values.
+    pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            // RFC 9110, 15.5.6.
+            Self::MethodNotAllowed => &[("Allow", "GET")],
+            // 4.4: the versions that this server speaks; RFC 9110, 15.5.22: the protocol to upgrade to.
+            Self::UnsupportedVersion | Self::NotAnUpgrade => {
+                &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", super::VERSION)]
+            }
+            _ => &[],
+        }
+    }
 }
 
 impl fmt::Display for RequestError {
@@ -115,6 +134,8 @@ pub enum ResponseError {
     TooManyHeaders,
     /// A version of HTTP other than 1.1.
     HttpVersion,
+    /// Another status than 101; for an extended CONNECT, than 200 to 299.
+    Status,
     /// `Upgrade` is missing or is not `websocket`.
     Upgrade,
     /// `Connection` is missing or lacks `Upgrade`.
@@ -147,6 +168,7 @@ impl fmt::Display for ResponseError {
             Self::HeadTooLarge => "the response's head is too large",
             Self::TooManyHeaders => "the response has too many headers",
             Self::HttpVersion => "the response's version is not HTTP/1.1",
+            Self::Status => "the response's status does not accept the request",
             Self::Upgrade => "the response's Upgrade header is missing or not websocket",
             Self::Connection => "the response's Connection header lacks the token Upgrade",
             Self::Accept => "the response's Sec-WebSocket-Accept is missing or wrong",

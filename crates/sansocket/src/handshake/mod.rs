@@ -9,6 +9,7 @@
 //! | `server.rs` | the request: checked, then accepted or rejected, now or later |
 //! | `client.rs` | the request sent, the response checked |
 //! | `head.rs` | where a head ends, what httparse says of it, its headers |
+//! | `headers.rs` | heads that somebody else has parsed: HTTP/1.1, and the extended CONNECT of HTTP/2 and HTTP/3 |
 //! | `key.rs` | `Sec-WebSocket-Key` and `Sec-WebSocket-Accept` |
 //! | `error.rs` | what can be wrong, with its status and section |
 //! | `extension.rs` | the grammar of `Sec-WebSocket-Extensions` |
@@ -19,6 +20,7 @@ mod client;
 mod error;
 mod extension;
 mod head;
+mod headers;
 mod key;
 mod origin;
 mod server;
@@ -28,6 +30,9 @@ pub use client::{ClientHandshake, ClientRequest, Response, ResponseProgress};
 pub use error::{AnswerError, ClientRequestError, RequestError, ResponseError};
 pub use extension::{Extension, Extensions, ParamValue};
 pub use head::{HeadLimits, Headers};
+#[cfg(feature = "alloc")]
+pub use headers::UpgradeOffer;
+pub use headers::{ExtendedConnect, Upgrade, UpgradeResponse};
 pub use origin::{Authority, Origin, OriginPolicy};
 #[cfg(feature = "alloc")]
 pub use server::PendingAnswer;

@@ -152,7 +152,7 @@ fn is_request_target(target: &str) -> bool {
 }
 
 /// Checks everything else that section 4.2.1 demands, and gives the key. Whoever has parsed the head, this is what it must hold.
-fn check_request<'b>(
+pub(super) fn check_request<'b>(
     method: &str,
     headers: impl Iterator<Item = (&'b str, &'b [u8])> + Clone,
     origins: OriginPolicy<'_>,
@@ -177,15 +177,30 @@ fn check_request<'b>(
     if !elements(all(), "Connection").any(|element| element.eq_ignore_ascii_case(b"upgrade")) {
         return Err(RequestError::ConnectionNotUpgrade);
     }
-    // 4.2.1, item 6: "A |Sec-WebSocket-Version| header field, with a value of 13"; 11.3.5: once.
-    match single(all(), "Sec-WebSocket-Version")? {
-        Some(version) if version == VERSION.as_bytes() => {}
-        Some(_) => return Err(RequestError::UnsupportedVersion),
-        None => return Err(RequestError::MissingVersion),
-    }
+    check_version(all())?;
     // 4.2.1, item 5, and 11.3.1: the key once, 16 bytes when decoded.
     let key = single(all(), "Sec-WebSocket-Key").ok().flatten().filter(|key| key::is_key(key));
     let key = key.ok_or(RequestError::InvalidKey)?;
+    check_choices(all(), host, origins)?;
+    Ok(key)
+}
+
+/// 4.2.1, item 6: "A |Sec-WebSocket-Version| header field, with a value of 13"; 11.3.5: once.
+pub(super) fn check_version<'b>(headers: impl Iterator<Item = (&'b str, &'b [u8])>) -> Result<(), RequestError> {
+    match single(headers, "Sec-WebSocket-Version")? {
+        Some(version) if version == VERSION.as_bytes() => Ok(()),
+        Some(_) => Err(RequestError::UnsupportedVersion),
+        None => Err(RequestError::MissingVersion),
+    }
+}
+
+/// Checks what the client offers, and where it comes from.
+pub(super) fn check_choices<'b>(
+    headers: impl Iterator<Item = (&'b str, &'b [u8])> + Clone,
+    host: Authority<'_>,
+    origins: OriginPolicy<'_>,
+) -> Result<(), RequestError> {
+    let all = || headers.clone();
     check_protocols(|| elements(all(), "Sec-WebSocket-Protocol"))?;
     // 9.1: a header that does not follow the grammar fails the connection.
     if extensions(all()).any(|extension| extension.is_err()) {
@@ -195,7 +210,7 @@ fn check_request<'b>(
     if single(all(), "Origin")?.is_some_and(|origin| !origins.allows(origin, host)) {
         return Err(RequestError::OriginNotAllowed);
     }
-    Ok(key)
+    Ok(())
 }
 
 /// 4.1, item 10: subprotocols are tokens, "and MUST all be unique strings".
@@ -365,6 +380,22 @@ impl<'a> Accept<'a> {
     }
 }
 
+impl<'a> Accept<'a> {
+    /// The headers added.
+    pub(super) const fn further_headers(&self) -> &'a [(&'a str, &'a str)] {
+        self.headers
+    }
+
+    pub(super) fn check(&self, is_offered: impl Fn(&str) -> bool) -> Result<(), AnswerError> {
+        check_headers(self.headers, &[])?;
+        // 4.2.2, item 4: the subprotocol is one "derived from the client's handshake", or there is none.
+        if self.protocol.is_some_and(|protocol| !is_offered(protocol)) {
+            return Err(AnswerError::ProtocolNotOffered);
+        }
+        Ok(())
+    }
+}
+
 /// How a request is rejected.
 #[derive(Clone, Copy, Debug)]
 pub struct Reject<'a> {
@@ -398,11 +429,7 @@ fn write_accept(
     is_offered: impl Fn(&str) -> bool,
     out: &mut (impl Output + ?Sized),
 ) -> Result<Negotiated, AnswerError> {
-    check_headers(accept.headers, &[])?;
-    // 4.2.2, item 4: the subprotocol is "derived from the client's handshake", and absent if there is none.
-    if accept.protocol.is_some_and(|protocol| !is_offered(protocol)) {
-        return Err(AnswerError::ProtocolNotOffered);
-    }
+    accept.check(is_offered)?;
     put_all(out, |put| {
         // 4.2.2, item 5.
         put(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
@@ -432,15 +459,7 @@ fn write_reject(reject: &Reject<'_>, out: &mut (impl Output + ?Sized)) -> Result
 
 fn write_refusal(error: RequestError, put: &mut dyn FnMut(&[u8])) {
     write_status(error.status(), put);
-    match error {
-        RequestError::MethodNotAllowed => write_header("Allow", "GET", put),
-        // 4.4: the versions that this server speaks; RFC 9110, 15.5.22: the protocol to upgrade to.
-        RequestError::UnsupportedVersion | RequestError::NotAnUpgrade => {
-            write_header("Upgrade", "websocket", put);
-            write_header("Sec-WebSocket-Version", VERSION, put);
-        }
-        _ => {}
-    }
+    error.headers().iter().for_each(|(name, value)| write_header(name, value, put));
     write_header("Content-Type", "text/plain", put);
     write_end(error.text().as_bytes(), put);
 }
@@ -494,6 +513,7 @@ const fn reason_phrase(status: u16) -> &'static str {
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
+        501 => "Not Implemented",
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         505 => "HTTP Version Not Supported",
