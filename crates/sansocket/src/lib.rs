@@ -78,7 +78,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `std` | yes | `alloc`; UTF-8 validation that picks the processor's vector instructions at run time |
-//! | `alloc` | yes | `Vec<u8>` as an [`Output`], `Messages`, requests that are answered later |
+//! | `alloc` | yes | `Vec<u8>` as an [`Output`], `Messages`, `Prepared`, requests that are answered later |
 //! | `rand` | no | `RandomKeys`, masking keys for clients; needs `std` |
 
 #![no_std]
@@ -101,6 +101,8 @@ mod mask;
 mod message;
 mod negotiated;
 mod output;
+#[cfg(feature = "alloc")]
+mod prepared;
 mod role;
 mod utf8;
 
@@ -119,6 +121,8 @@ pub use negotiated::Negotiated;
 #[cfg(feature = "alloc")]
 pub use output::BoundedOutput;
 pub use output::{MAX_REPLY, Output, SliceOutput};
+#[cfg(feature = "alloc")]
+pub use prepared::Prepared;
 #[cfg(feature = "rand")]
 pub use role::RandomKeys;
 pub use role::{Client, Either, MaskKeys, Role, Server};

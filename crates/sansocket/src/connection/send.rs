@@ -99,6 +99,29 @@ impl<R: Role> Connection<R> {
         Ok(())
     }
 
+    /// Sends a message that was encoded before. Only a server can: a client masks each frame with a key of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`MustMask`](SendError::MustMask) on a client; [`Closing`](SendError::Closing),
+    /// [`MessageUnderWay`](SendError::MessageUnderWay), [`NoRoom`](SendError::NoRoom).
+    #[cfg(feature = "alloc")]
+    pub fn send_prepared(
+        &mut self,
+        prepared: &crate::Prepared,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        self.check_whole()?;
+        if !self.role.is_server() {
+            return Err(SendError::MustMask);
+        }
+        if out.room() < prepared.frame().len() {
+            return Err(SendError::NoRoom);
+        }
+        out.put(prepared.frame());
+        Ok(())
+    }
+
     /// Sends a ping of at most 125 bytes. The peer's answer comes as [`Event::Pong`](crate::Event::Pong).
     ///
     /// # Errors
@@ -173,13 +196,18 @@ impl<R: Role> Connection<R> {
         payload: &[u8],
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
-        if !self.closing.may_send() {
-            return Err(SendError::Closing);
-        }
-        if self.outgoing.is_some() {
-            return Err(SendError::MessageUnderWay);
-        }
+        self.check_whole()?;
         self.put_frame(opcode, true, payload, out)
+    }
+
+    /// Whether a whole message may be sent now.
+    #[inline]
+    const fn check_whole(&self) -> Result<(), SendError> {
+        match self.outgoing {
+            _ if !self.closing.may_send() => Err(SendError::Closing),
+            Some(_) => Err(SendError::MessageUnderWay),
+            None => Ok(()),
+        }
     }
 
     /// The opcode of the next part of a message of `kind`.
