@@ -149,7 +149,7 @@ pub struct Ending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EndedBy {
-    /// This side's Close, which the peer has answered.
+    /// This side's Close, which the peer has answered. Where both closed at once, each side takes itself for the first.
     Local,
     /// The peer's Close.
     Peer,
@@ -179,7 +179,8 @@ impl Ending {
         self.by
     }
 
-    /// The code of the peer's Close, 1005 if that had none, 1006 if no Close came (RFC 6455, section 7.1.5).
+    /// The code of the peer's Close, 1005 if that had none, 1006 if no Close came (RFC 6455, section 7.1.5). Behind a failure that is
+    /// 1006; the code that this side has sent is [`ProtocolError::close_code`].
     pub const fn code(&self) -> u16 {
         self.code
     }

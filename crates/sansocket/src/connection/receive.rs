@@ -43,7 +43,7 @@ impl<R: Role> Connection<R> {
     }
 
     /// Whether `input` holds the rest of a message's last frame: `receive` over it will give the last piece of a message, or
-    /// find the message to be bad.
+    /// find the message to be bad, if the output has room for [`MAX_REPLY`](crate::MAX_REPLY) bytes.
     ///
     /// An adapter that lends messages out of its own buffer asks this before it borrows the buffer for good.
     pub fn completes_message(&self, input: &[u8]) -> bool {
@@ -51,7 +51,7 @@ impl<R: Role> Connection<R> {
     }
 
     /// Whether `input` begins with something of a message: the next `receive` over it will give a piece, or find the message to
-    /// be bad.
+    /// be bad, if the output has room for [`MAX_REPLY`](crate::MAX_REPLY) bytes.
     pub fn continues_message(&self, input: &[u8]) -> bool {
         self.data_ahead(input).is_some_and(|data| data.there > 0 || data.left == 0)
     }

@@ -266,14 +266,15 @@ impl<R: Role> Connection<R> {
         payload: &[u8],
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
-        // 10.3: the payload is fixed; only now is the key drawn. 5.3: each frame has a new one.
-        let key = self.role.next_key();
         // A slice is shorter than 2^63 bytes, so neither the header nor the sum can overflow.
-        let header = FrameHeader::new(opcode, fin, payload.len() as u64, key);
-        let needed = header.encoded_len() + payload.len();
+        let unmasked = FrameHeader::new(opcode, fin, payload.len() as u64, None);
+        let needed = unmasked.encoded_len() + if self.role.is_server() { 0 } else { 4 } + payload.len();
         if out.room() < needed {
             return Err(SendError::NoRoom);
         }
+        // 10.3: the payload is fixed; only now is the key drawn. 5.3: each frame has a new one.
+        let key = self.role.next_key();
+        let header = FrameHeader::new(opcode, fin, payload.len() as u64, key);
         out.reserve(needed);
         put_header(header, out);
         match key {

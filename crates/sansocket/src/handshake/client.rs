@@ -181,6 +181,11 @@ impl ClientHandshake<'_> {
         })
     }
 
+    /// The transport has ended before the response was whole.
+    pub fn receive_eof(&mut self) -> ResponseError {
+        *self.failed.get_or_insert(ResponseError::Incomplete)
+    }
+
     fn examine<'b>(&mut self, bytes: &'b [u8]) -> Result<ResponseProgress<'b>, ResponseError> {
         loop {
             let (len, headers) = match self.scanner.scan(bytes.get(self.start..).unwrap_or_default())? {
@@ -188,11 +193,12 @@ impl ClientHandshake<'_> {
                 Scan::StartLine(len) => {
                     // Another protocol's server is told at its first line.
                     parse_response(&bytes[self.start..self.start + len], 0)?;
-                    return Ok(ResponseProgress::Incomplete);
+                    continue;
                 }
                 Scan::Incomplete => return Ok(ResponseProgress::Incomplete),
             };
-            let head = &bytes[self.start..self.start + len];
+            // Who gives less than before gets no panic for it.
+            let Some(head) = bytes.get(self.start..self.start + len) else { return Ok(ResponseProgress::Incomplete) };
             let (status, reason) = parse_response(head, headers)?;
             let response = Response { status, reason, headers: Headers::of(head), head_len: self.start + len };
             match status {

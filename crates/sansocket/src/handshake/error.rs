@@ -88,9 +88,10 @@ impl RequestError {
         match self {
             // RFC 9110, 15.5.6.
             Self::MethodNotAllowed => &[("Allow", "GET")],
-            // 4.4: the versions that this server speaks; RFC 9110, 15.5.22: the protocol to upgrade to.
+            // 4.4: the versions that this server speaks; RFC 9110, 15.5.22: the protocol to upgrade to, and 7.8: announced in
+            // `Connection`.
             Self::UnsupportedVersion | Self::NotAnUpgrade => {
-                &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", super::VERSION)]
+                &[("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", super::VERSION)]
             }
             _ => &[],
         }
@@ -126,6 +127,8 @@ impl From<Repeated> for RequestError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ResponseError {
+    /// The transport ended inside the head.
+    Incomplete,
     /// The head is not HTTP.
     Malformed,
     /// The heads have more bytes than [`HeadLimits::bytes`](super::HeadLimits::bytes).
@@ -164,6 +167,7 @@ impl ResponseError {
 impl fmt::Display for ResponseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
+            Self::Incomplete => "the response ends inside its head",
             Self::Malformed => "the response is not well-formed HTTP/1.1",
             Self::HeadTooLarge => "the response's head is too large",
             Self::TooManyHeaders => "the response has too many headers",

@@ -46,7 +46,7 @@ pub(super) struct Scanner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scan {
     Incomplete,
-    /// The start line, of so many bytes, was completed by this call; the head was not.
+    /// The start line has ended, and is to be looked at: it takes so many bytes. Scan on.
     StartLine(usize),
     /// The head has so many bytes and so many header lines.
     Head(usize, usize),
@@ -62,8 +62,6 @@ impl Scanner {
         if let Some((len, headers)) = self.head {
             return Ok(Scan::Head(len, headers));
         }
-        let had_start_line = self.lines > 0;
-        let mut start_line = 0;
         let end = bytes.len().min(self.limits.bytes);
         while self.scanned < end {
             let at = self.scanned;
@@ -86,23 +84,27 @@ impl Scanner {
                         (_, lines) if lines > self.limits.headers => {
                             return Err(HeadError::TooManyHeaders);
                         }
+                        // Told by itself, and before anything behind it is looked at: which fault is found first must not depend
+                        // on how the bytes are split.
                         (_, 0) => {
                             self.lines = 1;
-                            start_line = self.scanned;
+                            return Ok(Scan::StartLine(self.scanned));
                         }
                         (_, _) => self.lines += 1,
                     }
                 }
                 _ if after_cr => return Err(HeadError::Malformed),
-                // RFC 9110, 5.5: no control characters but the tab. This tells other protocols, TLS say, at their first byte.
-                b'\t' | b'\r' | b' '..=b'~' | 0x80.. => {}
+                // RFC 9110, 5.5: no control characters but the tab. This tells other protocols, TLS or frames say, at their first
+                // bytes.
+                b'\t' | b'\r' | b' '..=b'~' => {}
+                0x80.. if at > 0 => {}
                 _ => return Err(HeadError::Malformed),
             }
         }
         if bytes.len() >= self.limits.bytes {
             return Err(HeadError::TooLarge);
         }
-        Ok(if !had_start_line && self.lines > 0 { Scan::StartLine(start_line) } else { Scan::Incomplete })
+        Ok(Scan::Incomplete)
     }
 }
 
