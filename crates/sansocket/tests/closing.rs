@@ -24,10 +24,10 @@ fn rfc6455_5_5_1_the_peers_close_while_open_is_echoed() {
             .expect_close(Some(1001), "going")
             .expect_frames(&[(CLOSE, &close_body(1001, ""))])
             .expect_next_step(done(side))
-            .expect_ending(EndedBy::Peer, 1001, Place::BetweenMessages)
+            .expect_ending(EndedBy::Peer, 1001)
             .eof()
             .expect_next_step(NextStep::Closed)
-            .expect_ending(EndedBy::Peer, 1001, Place::BetweenMessages);
+            .expect_ending(EndedBy::Peer, 1001);
     }
 }
 
@@ -40,7 +40,7 @@ fn rfc6455_5_5_1_a_close_without_a_body_is_echoed_without_one_and_is_1005() {
             .expect_frames(&[(CLOSE, b"")])
             .expect_next_step(done(side))
             .eof()
-            .expect_ending(EndedBy::Peer, 1005, Place::BetweenMessages);
+            .expect_ending(EndedBy::Peer, 1005);
     }
 }
 
@@ -78,7 +78,7 @@ fn rfc6455_7_1_3_our_close_then_the_peers_is_done_without_another() {
             .expect_next_step(done(side))
             .eof()
             .expect_next_step(NextStep::Closed)
-            .expect_ending(EndedBy::Local, 3001, Place::BetweenMessages);
+            .expect_ending(EndedBy::Local, 3001);
     }
 }
 
@@ -88,8 +88,8 @@ fn rfc6455_5_5_1_both_close_at_once() {
     pair.client.close(1000, "client");
     pair.server.close(1001, "server");
     pair.run();
-    pair.client.expect_close(Some(1001), "server").expect_ending(EndedBy::Local, 1001, Place::BetweenMessages);
-    pair.server.expect_close(Some(1000), "client").expect_ending(EndedBy::Local, 1000, Place::BetweenMessages);
+    pair.client.expect_close(Some(1001), "server").expect_ending(EndedBy::Local, 1001);
+    pair.server.expect_close(Some(1000), "client").expect_ending(EndedBy::Local, 1000);
     pair.client.expect_next_step(NextStep::Closed);
     pair.server.expect_next_step(NextStep::Closed);
 }
@@ -143,13 +143,13 @@ fn rfc6455_7_1_7_a_violation_while_open_is_told_to_both_once() {
             .expect_failed(error)
             .expect_fail_close(error)
             .expect_next_step(NextStep::DrainAfterFlush)
-            .expect_ending(EndedBy::Failure(error), 1006, Place::BetweenMessages)
+            .expect_ending(EndedBy::Failure(error), 1006)
             .feed_frames(&[Frame::new(CONTINUATION, ""), Frame::close(1000, "")])
             .expect_failed(error)
             .expect_wire(&[])
             .eof()
             .expect_next_step(NextStep::Closed)
-            .expect_ending(EndedBy::Failure(error), 1006, Place::BetweenMessages);
+            .expect_ending(EndedBy::Failure(error), 1006);
         assert!(peer.connection.peer_close().is_none(), "a violation is not a Close");
     }
 }
@@ -166,7 +166,7 @@ fn rfc6455_7_1_7_a_violation_behind_our_close_is_told_to_the_caller_alone() {
             .expect_wire(&[])
             .expect_next_step(NextStep::DrainAfterFlush)
             .eof()
-            .expect_ending(EndedBy::Failure(error), 1006, Place::BetweenMessages);
+            .expect_ending(EndedBy::Failure(error), 1006);
     }
 }
 
@@ -259,7 +259,7 @@ fn rfc6455_7_1_5_an_end_in_every_phase_while_open_is_1006_and_says_where() {
                 assert_eq!(peer.connection.ending(), None);
                 peer.out.clear();
                 peer.eof()
-                    .expect_ending(EndedBy::Loss, 1006, place)
+                    .expect_ending(EndedBy::Loss(place), 1006)
                     .expect_next_step(NextStep::Closed)
                     .expect_wire(&[]);
                 assert!(!peer.connection.may_send());
@@ -274,7 +274,7 @@ fn rfc6455_7_1_5_an_end_in_every_phase_while_open_is_1006_and_says_where() {
 fn rfc6455_7_1_4_a_second_end_changes_nothing() {
     let mut peer = Peer::server();
     peer.feed_frames(&[Frame::close(4000, "why")]).eof().eof();
-    peer.expect_close(Some(4000), "why").expect_ending(EndedBy::Peer, 4000, Place::BetweenMessages);
+    peer.expect_close(Some(4000), "why").expect_ending(EndedBy::Peer, 4000);
     let close = peer.connection.peer_close().expect("for good");
     assert_eq!((close.code().map(u16::from), close.reason()), (Some(4000), "why"));
 }
@@ -284,8 +284,8 @@ fn rfc6455_7_1_5_a_wire_cut_after_the_close_was_sent_is_not_clean() {
     let mut pair = Pair::new().cut_to_client_after(0);
     pair.server.close(1000, "");
     pair.run();
-    pair.server.expect_ending(EndedBy::Loss, 1006, Place::BetweenMessages);
-    pair.client.expect_ending(EndedBy::Loss, 1006, Place::BetweenMessages);
+    pair.server.expect_ending(EndedBy::Loss(Place::BetweenMessages), 1006);
+    pair.client.expect_ending(EndedBy::Loss(Place::BetweenMessages), 1006);
 }
 
 // 5.5.1: bodies.
@@ -359,7 +359,7 @@ fn rfc6455_7_4_every_code_is_received_or_refused() {
         let mut peer = Peer::client();
         peer.feed(&Frame::close(code, "").bytes());
         if valid {
-            peer.expect_close(Some(code), "").expect_ending(EndedBy::Peer, code, Place::BetweenMessages);
+            peer.expect_close(Some(code), "").expect_ending(EndedBy::Peer, code);
         } else {
             peer.expect_failed(ProtocolError::InvalidCloseCode);
             peer.expect_fail_close(ProtocolError::InvalidCloseCode);
@@ -378,7 +378,7 @@ fn rfc6455_7_4_2_undefined_codes_pass_where_the_limits_say_so() {
                 .expect_close(Some(code), "new")
                 .expect_frames(&[(CLOSE, &close_body(code, ""))])
                 .eof()
-                .expect_ending(EndedBy::Peer, code, Place::BetweenMessages);
+                .expect_ending(EndedBy::Peer, code);
         }
     }
     for code in [0, 999, 1004, 1005, 1006, 1015] {
@@ -446,7 +446,7 @@ fn rfc6455_7_1_7_fail_while_open_writes_the_close_of_every_error() {
                 .expect_next_step(NextStep::DrainAfterFlush)
                 .fail(ProtocolError::PolicyViolation)
                 .expect_wire(&[])
-                .expect_ending(EndedBy::Failure(error), 1006, Place::BetweenMessages);
+                .expect_ending(EndedBy::Failure(error), 1006);
             assert_eq!(peer.connection.failure(), Some(error), "the first failure stays");
         }
     }
@@ -470,13 +470,12 @@ fn rfc6455_7_1_7_fail_behind_the_end_changes_nothing() {
         let mut peer = Peer::either(side);
         peer.feed_frames(&[Frame::close(1000, "")]);
         peer.out.clear();
-        peer.fail(ProtocolError::OutOfMemory).expect_wire(&[]).expect_next_step(done(side)).expect_ending(
-            EndedBy::Peer,
-            1000,
-            Place::BetweenMessages,
-        );
+        peer.fail(ProtocolError::OutOfMemory)
+            .expect_wire(&[])
+            .expect_next_step(done(side))
+            .expect_ending(EndedBy::Peer, 1000);
         let mut peer = Peer::either(side);
-        peer.eof().fail(ProtocolError::OutOfMemory).expect_ending(EndedBy::Loss, 1006, Place::BetweenMessages);
+        peer.eof().fail(ProtocolError::OutOfMemory).expect_ending(EndedBy::Loss(Place::BetweenMessages), 1006);
         peer.expect_wire(&[]).expect_next_step(NextStep::Closed);
     }
 }
@@ -499,11 +498,9 @@ fn rfc6455_7_1_7_fail_without_room_leaves_the_close_out_and_fails_all_the_same()
 #[test]
 fn rfc6455_7_1_7_fail_inside_a_payload_says_where() {
     let mut peer = Peer::client();
-    peer.feed(b"\x82\x05abc").fail(ProtocolError::OutOfMemory).expect_ending(
-        EndedBy::Failure(ProtocolError::OutOfMemory),
-        1006,
-        Place::InPayload,
-    );
+    peer.feed(b"\x82\x05abc")
+        .fail(ProtocolError::OutOfMemory)
+        .expect_ending(EndedBy::Failure(ProtocolError::OutOfMemory), 1006);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! RFC 6455, section 5: what frames are, and what happens to those that are none.
 
-use sansocket::{EndedBy, Event, NextStep, Place, ProtocolError};
+use sansocket::{EndedBy, Event, NextStep, ProtocolError};
 use sansocket_testkit::{BINARY, CLOSE, CONTINUATION, Frame, LengthForm, PING, PONG, Peer, Side, TEXT};
 
 const SIDES: [Side; 2] = [Side::Server, Side::Client];
@@ -310,7 +310,7 @@ fn rfc6455_5_4_a_close_comes_between_the_fragments_of_a_message() {
                 Frame::new(CONTINUATION, "b"),
             ])
             .expect_close(Some(1000), "enough")
-            .expect_ending(EndedBy::Peer, 1000, Place::BetweenFragments);
+            .expect_ending(EndedBy::Peer, 1000);
     }
 }
 
