@@ -1,15 +1,16 @@
 //! Opening connections.
 
 use std::io;
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
 
 use sansocket::handshake::{ClientHandshake, ClientRequest, HeadLimits, ResponseProgress, Uri};
-use sansocket::{Client, Connection, Either, Limits, Negotiated, RandomKeys};
+use sansocket::{Client, Connection, Either, Limits, Negotiated, RandomKeys, Timeouts};
 
-use crate::error::{ConnectError, ResponseHead, is_timeout};
+use crate::error::{ConnectError, ResponseHead};
 use crate::inbox::Inbox;
 use crate::stream::Stream;
+use crate::timing::{Limit, Timing, read_within};
 use crate::websocket::{Opening, WebSocket};
 
 /// How much of a refusal's body is kept, in bytes.
@@ -47,7 +48,7 @@ pub struct ConnectOptions<'a> {
     head_limits: HeadLimits,
     limits: Limits,
     read_buffer: usize,
-    close_timeout: Duration,
+    timeouts: Timeouts,
 }
 
 impl Default for ConnectOptions<'_> {
@@ -57,8 +58,8 @@ impl Default for ConnectOptions<'_> {
 }
 
 impl<'a> ConnectOptions<'a> {
-    /// The defaults: no origin, no subprotocols, no further headers, the engine's limits, a read buffer of 16 KiB, 10 seconds for
-    /// the closing handshake.
+    /// The defaults: no origin, no subprotocols, no further headers, the engine's limits, a read buffer of 16 KiB,
+    /// [`Timeouts::DEFAULT`].
     pub const fn new() -> Self {
         Self {
             origin: None,
@@ -67,7 +68,7 @@ impl<'a> ConnectOptions<'a> {
             head_limits: HeadLimits::DEFAULT,
             limits: Limits::DEFAULT,
             read_buffer: crate::READ_BUFFER,
-            close_timeout: crate::CLOSE_TIMEOUT,
+            timeouts: Timeouts::DEFAULT,
         }
     }
 
@@ -107,9 +108,9 @@ impl<'a> ConnectOptions<'a> {
         self
     }
 
-    /// Sets how long the server's part of a closing handshake is waited for.
-    pub const fn close_timeout(mut self, timeout: Duration) -> Self {
-        self.close_timeout = timeout;
+    /// Sets the time limits.
+    pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
         self
     }
 
@@ -123,12 +124,12 @@ impl<'a> ConnectOptions<'a> {
         if parsed.is_secure() {
             return Err(ConnectError::TlsUnsupported);
         }
-        let host = parsed.host().trim_start_matches('[').trim_end_matches(']');
-        let stream = TcpStream::connect((host, parsed.port()))
+        let limit = Limit::after(self.timeouts.open);
+        let stream = connect_tcp(&parsed, limit)
             .map_err(|source| ConnectError::Connect { to: format!("{}:{}", parsed.host(), parsed.port()), source })?;
         // What belongs together is written together; nothing is gained by making it wait.
         stream.set_nodelay(true)?;
-        self.open(stream, uri)
+        self.open_within(stream, &parsed, limit)
     }
 
     /// Performs the opening handshake for `uri` over a stream that is connected already: through a proxy, say, or through TLS.
@@ -136,10 +137,13 @@ impl<'a> ConnectOptions<'a> {
     /// # Errors
     ///
     /// Why the connection could not be opened.
-    pub fn open<S: Stream>(&self, mut stream: S, uri: &str) -> Result<WebSocket<S>, ConnectError> {
-        let uri = Uri::parse(uri)?;
+    pub fn open<S: Stream>(&self, stream: S, uri: &str) -> Result<WebSocket<S>, ConnectError> {
+        self.open_within(stream, &Uri::parse(uri)?, Limit::after(self.timeouts.open))
+    }
+
+    fn open_within<S: Stream>(&self, mut stream: S, uri: &Uri<'_>, limit: Limit) -> Result<WebSocket<S>, ConnectError> {
         let mut request =
-            ClientRequest::new(&uri).protocols(self.protocols).headers(self.headers).limits(self.head_limits);
+            ClientRequest::new(uri).protocols(self.protocols).headers(self.headers).limits(self.head_limits);
         if let Some(origin) = self.origin {
             request = request.origin(origin);
         }
@@ -150,12 +154,32 @@ impl<'a> ConnectOptions<'a> {
         stream.flush()?;
 
         let mut received = Vec::new();
-        let (negotiated, opening, head_len) = receive_response(&mut stream, &mut handshake, &mut received)?;
+        let (negotiated, opening, head_len) = receive_response(&mut stream, &mut handshake, &mut received, limit)?;
         let role = Either::Client(Client::new(RandomKeys));
         let engine = Connection::new(role, negotiated, self.limits);
         let inbox = Inbox::new(self.read_buffer, &received[head_len..]);
-        Ok(WebSocket::open(stream, engine, inbox, opening, self.close_timeout))
+        Ok(WebSocket::open(stream, engine, inbox, opening, Timing::new(self.timeouts)))
     }
+}
+
+/// Tries the host's addresses in turn. Each gets its share of the time that is left, so that one that never answers leaves some to the
+/// next.
+fn connect_tcp(uri: &Uri<'_>, limit: Limit) -> io::Result<TcpStream> {
+    let host = uri.host().trim_start_matches('[').trim_end_matches(']');
+    let mut addresses = (host, uri.port()).to_socket_addrs()?;
+    let mut result = Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
+    while let Some(address) = addresses.next() {
+        let share = u32::try_from(addresses.size_hint().0.saturating_add(1)).unwrap_or(u32::MAX);
+        result = match limit.left() {
+            Some(left) if left.is_zero() => Err(io::ErrorKind::TimedOut.into()),
+            Some(left) => TcpStream::connect_timeout(&address, left / share),
+            None => TcpStream::connect(address),
+        };
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
 }
 
 /// Receives the response, and says where the first frames begin behind it.
@@ -163,9 +187,10 @@ fn receive_response(
     stream: &mut impl Stream,
     handshake: &mut ClientHandshake<'_>,
     received: &mut Vec<u8>,
+    limit: Limit,
 ) -> Result<(Negotiated, Opening, usize), ConnectError> {
     loop {
-        crate::receive_more(stream, received)?;
+        crate::receive_more(stream, received, limit)?;
         match handshake.receive(received) {
             ResponseProgress::Incomplete => {}
             ResponseProgress::Failed(error) => return Err(ConnectError::Response(error)),
@@ -189,18 +214,12 @@ fn receive_response(
 fn receive_body(stream: &mut impl Stream, head: &ResponseHead, mut body: Vec<u8>) -> Vec<u8> {
     let announced = head.header("Content-Length").and_then(|length| str::from_utf8(length).ok()?.parse().ok());
     let wanted = announced.unwrap_or(BODY).min(BODY);
-    let deadline = Instant::now() + BODY_TIMEOUT;
+    let limit = Limit::after(Some(BODY_TIMEOUT));
+    let mut chunk = [0; 1024];
     while body.len() < wanted {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
-            break;
-        }
-        let mut chunk = [0; 1024];
-        match stream.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(count) => body.extend_from_slice(&chunk[..count]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted || is_timeout(&error) => {}
-            Err(_) => break,
+        match read_within(stream, limit, &mut chunk) {
+            Ok(count @ 1..) => body.extend_from_slice(&chunk[..count]),
+            Ok(0) | Err(_) => break,
         }
     }
     body.truncate(wanted);

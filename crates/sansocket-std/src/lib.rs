@@ -60,43 +60,34 @@ mod receiver;
 mod server;
 mod split;
 mod stream;
+mod timing;
 mod websocket;
 
 pub use client::{ConnectOptions, connect};
 pub use error::{AcceptError, ConnectError, Error, ResponseHead};
 pub use sansocket::handshake::{Accept, HeadLimits, OriginPolicy, Reject};
-pub use sansocket::{CloseCode, EndedBy, Ending, Kind, Limits, Message, OwnedMessage, Piece, ProtocolError, SendError};
+pub use sansocket::{
+    CloseCode, EndedBy, Ending, Kind, Limits, Message, OwnedMessage, Piece, Prepared, ProtocolError, SendError,
+    Timeouts,
+};
 pub use server::{AcceptOptions, PendingRequest, accept};
 pub use split::{Reader, Writer};
 pub use stream::{CloneStream, Stream};
 pub use websocket::WebSocket;
 
-use std::io::{self, Read};
-use std::time::Duration;
+use std::io;
 
 /// The default size of a read buffer in bytes: what it holds stays in the processor's first caches.
 const READ_BUFFER: usize = 16 * 1024;
 
-/// The default time that a peer's end is waited for.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Reads once, behind what was received of a handshake. The end of the stream is an error.
-fn receive_more(stream: &mut impl Read, received: &mut Vec<u8>) -> io::Result<()> {
+/// Reads once, behind what was received of a handshake. The end of the stream is an error, and so is the end of the time.
+fn receive_more(stream: &mut impl Stream, received: &mut Vec<u8>, limit: timing::Limit) -> io::Result<()> {
     let mut chunk = [0; 2048];
-    loop {
-        match stream.read(&mut chunk) {
-            Ok(0) => {
-                return Err(io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    "the stream ended inside the opening handshake",
-                ));
-            }
-            Ok(count) => {
-                received.extend_from_slice(chunk.get(..count).unwrap_or(&chunk));
-                return Ok(());
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+    match timing::read_within(stream, limit, &mut chunk)? {
+        0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the stream ended inside the opening handshake")),
+        count => {
+            received.extend_from_slice(&chunk[..count]);
+            Ok(())
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Reading, and ending a connection: the same for a socket of one thread and for one that two threads share.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sansocket::{EndedBy, Message, NextStep, OwnedMessage, Piece};
+use sansocket::{EndedBy, Message, NextStep, OwnedMessage, Piece, Time};
 
 use crate::error::{Error, is_gone, is_timeout};
 use crate::inbox::{Engine, Inbox};
 use crate::stream::Stream;
+use crate::timing::{Limit, Timing, Waited, read_within};
 
 /// How much of a violating peer's input is read and discarded so that it gets to see the Close, in bytes.
 const DRAINED: u64 = 16 * 1024 * 1024;
@@ -32,24 +33,24 @@ pub(crate) trait Side {
 pub(crate) struct Receiver<D> {
     pub(crate) side: D,
     pub(crate) inbox: Inbox,
-    pub(crate) close_timeout: Duration,
+    pub(crate) timing: Timing,
     /// Whether the transport was brought to its end.
     finished: bool,
 }
 
 impl<D: Side> Receiver<D> {
-    pub(crate) const fn new(side: D, inbox: Inbox, close_timeout: Duration) -> Self {
-        Self { side, inbox, close_timeout, finished: false }
+    pub(crate) const fn new(side: D, inbox: Inbox, timing: Timing) -> Self {
+        Self { side, inbox, timing, finished: false }
     }
 
     pub(crate) fn read(&mut self) -> Result<Option<Message<'_>>, Error> {
         if !self.receive_until(Inbox::take)? {
             return Ok(None);
         }
-        let Self { side, inbox, close_timeout, finished } = self;
+        let Self { side, inbox, timing, finished } = self;
         match side.engine(|engine, out| inbox.finish(engine, out)) {
             Some(message) => Ok(Some(message)),
-            None => end(side, finished, *close_timeout, None).map(|()| None),
+            None => end(side, finished, timing.timeouts.end, None).map(|()| None),
         }
     }
 
@@ -67,20 +68,22 @@ impl<D: Side> Receiver<D> {
         if !self.receive_until(Inbox::take_to_piece)? {
             return Ok(None);
         }
-        let Self { side, inbox, close_timeout, finished } = self;
+        let Self { side, inbox, timing, finished } = self;
         match side.engine(|engine, out| inbox.piece(engine, out)) {
             Some(piece) => Ok(Some(piece)),
-            None => end(side, finished, *close_timeout, None).map(|()| None),
+            None => end(side, finished, timing.timeouts.end, None).map(|()| None),
         }
     }
 
     /// Receives until `take` finds what it looks for: true; or until the connection has ended: false, or its error.
     fn receive_until(&mut self, take: fn(&mut Inbox, &mut Engine, &mut Vec<u8>) -> bool) -> Result<bool, Error> {
+        let call = self.timing.call_limit();
         let mut source = None;
         loop {
             let (found, step) =
                 self.side.engine(|engine, out| (take(&mut self.inbox, engine, out), engine.next_step()));
             if found {
+                self.timing.active(false);
                 return Ok(true);
             }
             if step != NextStep::Open {
@@ -91,53 +94,69 @@ impl<D: Side> Receiver<D> {
                 Err(error) if is_gone(&error) => self.side.discard(),
                 result => result?,
             }
-            match self.inbox.fill(self.side.stream()) {
+            match self.fill(call) {
                 Ok(0) => self.side.engine(|engine, _| engine.receive_eof()),
-                Ok(_) => {}
-                Err(error) if is_gone(&error) => {
+                Ok(_) => self.timing.received(),
+                Err(Fill::Again) => {}
+                Err(Fill::InVain) => {
+                    source = Some(io::Error::new(io::ErrorKind::TimedOut, "the Close was not answered in time"));
+                }
+                Err(Fill::Io(error)) if is_gone(&error) => {
                     self.side.engine(|engine, _| engine.receive_eof());
                     source = Some(error);
                 }
-                Err(error) => return Err(Error::Io(error)),
+                Err(Fill::Io(error)) => return Err(Error::Io(error)),
             }
         }
     }
 
-    /// Reads and discards messages until the peer has answered our Close, or `close_timeout` has passed.
-    pub(crate) fn await_close(&mut self) -> Result<(), Error> {
-        let deadline = Instant::now() + self.close_timeout;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let result = match left.is_zero() {
-                false => {
-                    self.side.stream().set_read_timeout(Some(left)).map_err(Error::Io).and_then(|()| self.read_piece())
+    /// Reads once, until something is due at most.
+    fn fill(&mut self, call: Option<Time>) -> Result<usize, Fill> {
+        let Self { side, inbox, timing, .. } = self;
+        let wait = side.engine(|engine, _| timing.next_wait(call, engine));
+        let start = timing.now();
+        let read = if wait == Some(Duration::ZERO) {
+            Err(io::ErrorKind::TimedOut.into())
+        } else {
+            timing.arm(wait, side.stream()).and_then(|()| inbox.fill(side.stream()))
+        };
+        match read {
+            Err(error) if is_timeout(&error) => {
+                match side.engine(|engine, out| timing.waited(start, call, engine, out)) {
+                    Waited::Expired | Waited::ReadOn => Err(Fill::Again),
+                    Waited::InVain => Err(Fill::InVain),
+                    Waited::ReadTimeout => Err(Fill::Io(io::ErrorKind::TimedOut.into())),
+                    Waited::Foreign => Err(Fill::Io(error)),
                 }
-                true => Err(Error::Io(io::ErrorKind::TimedOut.into())),
-            };
-            match result {
-                Ok(Some(_)) => {}
-                Ok(None) => return Ok(()),
-                Err(Error::Io(error)) => {
-                    self.side.engine(|engine, _| engine.receive_eof());
-                    return self.end(Some(error));
-                }
-                Err(error) => return Err(error),
             }
+            read => read.map_err(Fill::Io),
         }
+    }
+
+    /// Reads and discards messages until the peer has answered our Close, or the time for that has passed.
+    pub(crate) fn await_close(&mut self) -> Result<(), Error> {
+        self.timing.read_timeout = None;
+        while self.read_piece()?.is_some() {}
+        Ok(())
     }
 
     fn end(&mut self, source: Option<io::Error>) -> Result<(), Error> {
-        end(&mut self.side, &mut self.finished, self.close_timeout, source)
+        end(&mut self.side, &mut self.finished, self.timing.timeouts.end, source)
     }
 }
 
 /// Brings the transport to its end, once, and says how the connection ended.
-fn end(side: &mut impl Side, finished: &mut bool, limit: Duration, source: Option<io::Error>) -> Result<(), Error> {
+fn end(
+    side: &mut impl Side,
+    finished: &mut bool,
+    timeout: Option<Duration>,
+    source: Option<io::Error>,
+) -> Result<(), Error> {
     let (step, ending) = side.engine(|engine, _| (engine.next_step(), engine.ending()));
     if !*finished {
         *finished = true;
         // How the connection ended is known. What the socket says to its burial changes nothing.
-        let _ = end_transport(side, step, limit);
+        let _ = end_transport(side, step, timeout);
     }
     match ending {
         Some(ending) => match ending.by() {
@@ -149,40 +168,42 @@ fn end(side: &mut impl Side, finished: &mut bool, limit: Duration, source: Optio
     }
 }
 
-fn end_transport(side: &mut impl Side, step: NextStep, limit: Duration) -> io::Result<()> {
-    let deadline = Instant::now() + limit;
+fn end_transport(side: &mut impl Side, step: NextStep, timeout: Option<Duration>) -> io::Result<()> {
+    let limit = Limit::after(timeout);
     if step != NextStep::Closed {
-        side.stream().set_write_timeout(Some(limit))?;
+        side.stream().set_write_timeout(limit.left())?;
         side.flush(true)?;
     }
     match step {
         // RFC 6455, 7.1.1: the server closes first. The descriptor goes with the WebSocket; the peer sees the end now.
         NextStep::CloseAfterFlush => side.stream().shutdown_write(),
-        NextStep::AwaitEof => drain(side.stream(), deadline),
+        NextStep::AwaitEof => drain(side.stream(), limit),
         NextStep::DrainAfterFlush => {
             side.stream().shutdown_write()?;
-            drain(side.stream(), deadline)
+            drain(side.stream(), limit)
         }
         _ => Ok(()),
     }
 }
 
 /// Reads and discards until the stream ends. A socket that is closed with unread input takes back what it has sent.
-pub(crate) fn drain(stream: &mut impl Stream, deadline: Instant) -> io::Result<()> {
+pub(crate) fn drain(stream: &mut impl Stream, limit: Limit) -> io::Result<()> {
     let mut scrap = [0; 4096];
     let mut left = DRAINED;
     while left > 0 {
-        let time = deadline.saturating_duration_since(Instant::now());
-        if time.is_zero() {
-            break;
-        }
-        stream.set_read_timeout(Some(time))?;
-        match stream.read(&mut scrap) {
-            Ok(0) => break,
-            Ok(count) => left = left.saturating_sub(count as u64),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted || is_timeout(&error) => {}
-            Err(error) => return Err(error),
+        match read_within(stream, limit, &mut scrap)? {
+            0 => break,
+            count => left = left.saturating_sub(count as u64),
         }
     }
     Ok(())
+}
+
+/// Why a read has brought nothing.
+enum Fill {
+    /// Something was due and is done, or nothing was: look again.
+    Again,
+    /// The peer's part of the closing handshake did not come in time.
+    InVain,
+    Io(io::Error),
 }

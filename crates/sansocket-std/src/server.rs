@@ -2,15 +2,18 @@
 
 use std::io;
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sansocket::handshake::{Accept, HeadLimits, OriginPolicy, Reject, Request, RequestProgress, ServerHandshake};
-use sansocket::{Connection, Either, Limits};
+use sansocket::handshake::{
+    Accept, HeadLimits, OriginPolicy, Reject, Request, RequestError, RequestProgress, ServerHandshake,
+};
+use sansocket::{Connection, Either, Limits, Timeouts};
 
-use crate::error::AcceptError;
+use crate::error::{AcceptError, is_timeout};
 use crate::inbox::Inbox;
 use crate::receiver::drain;
 use crate::stream::Stream;
+use crate::timing::{Limit, Timing};
 use crate::websocket::{Opening, WebSocket};
 
 /// Accepts a connection with the default options: pages of the same origin only, no subprotocol.
@@ -52,7 +55,7 @@ pub struct AcceptOptions<'a> {
     head_limits: HeadLimits,
     limits: Limits,
     read_buffer: usize,
-    close_timeout: Duration,
+    timeouts: Timeouts,
 }
 
 impl Default for AcceptOptions<'_> {
@@ -62,8 +65,8 @@ impl Default for AcceptOptions<'_> {
 }
 
 impl<'a> AcceptOptions<'a> {
-    /// The defaults: pages of the same origin, no subprotocols, the engine's limits, a read buffer of 16 KiB, 10 seconds for the
-    /// closing handshake.
+    /// The defaults: pages of the same origin, no subprotocols, the engine's limits, a read buffer of 16 KiB,
+    /// [`Timeouts::DEFAULT`].
     pub const fn new() -> Self {
         Self {
             origins: OriginPolicy::SameOrigin { scheme: None },
@@ -71,7 +74,7 @@ impl<'a> AcceptOptions<'a> {
             head_limits: HeadLimits::DEFAULT,
             limits: Limits::DEFAULT,
             read_buffer: crate::READ_BUFFER,
-            close_timeout: crate::CLOSE_TIMEOUT,
+            timeouts: Timeouts::DEFAULT,
         }
     }
 
@@ -105,9 +108,9 @@ impl<'a> AcceptOptions<'a> {
         self
     }
 
-    /// Sets how long the client's part of a closing handshake, and the end of a refused or violating client, is waited for.
-    pub const fn close_timeout(mut self, timeout: Duration) -> Self {
-        self.close_timeout = timeout;
+    /// Sets the time limits.
+    pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
         self
     }
 
@@ -130,14 +133,16 @@ impl<'a> AcceptOptions<'a> {
     /// Why there is no good request; a bad one has been answered.
     pub fn receive<S: Stream>(&self, mut stream: S) -> Result<PendingRequest<S>, AcceptError> {
         let mut handshake = ServerHandshake::new().origins(self.origins).limits(self.head_limits);
+        let limit = Limit::after(self.timeouts.open);
         let mut received = Vec::new();
         let mut out = Vec::new();
         let error = loop {
-            let more = match crate::receive_more(&mut stream, &mut received) {
+            let more = match crate::receive_more(&mut stream, &mut received, limit) {
                 // Who has only shut down writing can still read an answer.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && !received.is_empty() => {
                     break handshake.receive_eof(&mut out);
                 }
+                Err(error) if is_timeout(&error) => break handshake.refuse(RequestError::TimedOut, &mut out),
                 more => more,
             };
             more?;
@@ -145,12 +150,12 @@ impl<'a> AcceptOptions<'a> {
                 RequestProgress::Incomplete => {}
                 RequestProgress::Refused(error) => break error,
                 RequestProgress::Request(_) => {
-                    let Self { head_limits, limits, read_buffer, close_timeout, .. } = *self;
-                    return Ok(PendingRequest { stream, received, head_limits, limits, read_buffer, close_timeout });
+                    let Self { head_limits, limits, read_buffer, timeouts, .. } = *self;
+                    return Ok(PendingRequest { stream, received, head_limits, limits, read_buffer, timeouts });
                 }
             }
         };
-        answer_and_drain(&mut stream, &out, self.close_timeout)?;
+        answer_and_drain(&mut stream, &out, self.timeouts.end)?;
         Err(AcceptError::Refused(error))
     }
 }
@@ -163,7 +168,7 @@ pub struct PendingRequest<S> {
     head_limits: HeadLimits,
     limits: Limits,
     read_buffer: usize,
-    close_timeout: Duration,
+    timeouts: Timeouts,
 }
 
 impl<S: Stream> PendingRequest<S> {
@@ -190,7 +195,7 @@ impl<S: Stream> PendingRequest<S> {
         self.stream.flush()?;
         let engine = Connection::new(Either::Server, negotiated, self.limits);
         let opening = Opening { protocol: accept.chosen_protocol().map(Into::into), response: None };
-        Ok(WebSocket::open(self.stream, engine, inbox, opening, self.close_timeout))
+        Ok(WebSocket::open(self.stream, engine, inbox, opening, Timing::new(self.timeouts)))
     }
 
     /// Rejects the request, and drains and closes the stream.
@@ -201,7 +206,7 @@ impl<S: Stream> PendingRequest<S> {
     pub fn reject(mut self, reject: &Reject<'_>) -> Result<(), AcceptError> {
         let mut out = Vec::new();
         self.request().reject(reject, &mut out)?;
-        Ok(answer_and_drain(&mut self.stream, &out, self.close_timeout)?)
+        Ok(answer_and_drain(&mut self.stream, &out, self.timeouts.end)?)
     }
 
     /// The stream below, to look at its addresses, say.
@@ -211,11 +216,11 @@ impl<S: Stream> PendingRequest<S> {
 }
 
 /// Answers a request that is not accepted. What its sender has sent behind it is read and discarded, or the answer may not arrive.
-fn answer_and_drain(stream: &mut impl Stream, answer: &[u8], limit: Duration) -> io::Result<()> {
-    let deadline = Instant::now() + limit;
-    stream.set_write_timeout(Some(limit))?;
+fn answer_and_drain(stream: &mut impl Stream, answer: &[u8], timeout: Option<Duration>) -> io::Result<()> {
+    let limit = Limit::after(timeout);
+    stream.set_write_timeout(limit.left())?;
     stream.write_all(answer)?;
     stream.flush()?;
     stream.shutdown_write()?;
-    drain(stream, deadline)
+    drain(stream, limit)
 }

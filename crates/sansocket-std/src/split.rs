@@ -7,13 +7,14 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use sansocket::{CloseCode, Ending, Kind, Message, OwnedMessage, Piece, SendError};
+use sansocket::{CloseCode, Ending, Kind, Message, OwnedMessage, Piece, Prepared, SendError};
 
 use crate::error::Error;
 use crate::inbox::{Engine, Inbox};
 use crate::outbox::{Frame, Outbox, frames, queue, queue_frame};
 use crate::receiver::{Receiver, Side};
 use crate::stream::CloneStream;
+use crate::timing::Timing;
 
 /// The half of a connection that reads.
 #[derive(Debug)]
@@ -57,12 +58,12 @@ pub(crate) fn split<S: CloneStream>(
     engine: Engine,
     outbox: Outbox,
     inbox: Inbox,
-    close_timeout: Duration,
+    timing: Timing,
 ) -> io::Result<(Reader<S>, Writer<S>)> {
     let writing = Mutex::new(Writing { stream: stream.try_clone()?, outbox });
     let shared = Arc::new(Shared { engine: Mutex::new((engine, Vec::new())), writing });
     let reading = Reading { stream, shared: Arc::clone(&shared) };
-    Ok((Reader { receiver: Receiver::new(reading, inbox, close_timeout) }, Writer { shared }))
+    Ok((Reader { receiver: Receiver::new(reading, inbox, timing) }, Writer { shared }))
 }
 
 /// Locks. A thread that panicked has left nothing half done: the engine's calls do all or nothing.
@@ -181,6 +182,11 @@ impl<S: CloneStream> Reader<S> {
         self.receiver.read_piece()
     }
 
+    /// As [`WebSocket::set_read_timeout`](crate::WebSocket::set_read_timeout).
+    pub const fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.receiver.timing.read_timeout = timeout;
+    }
+
     /// The code and the reason of the peer's Close, once it has come.
     pub fn peer_close(&self) -> Option<(Option<CloseCode>, String)> {
         self.receiver
@@ -222,6 +228,16 @@ impl<S: CloneStream> Writer<S> {
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         self.queue(message)?;
         self.flush()
+    }
+
+    /// As [`WebSocket::queue_prepared`](crate::WebSocket::queue_prepared). Waits while another thread is writing.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn queue_prepared(&self, prepared: &Prepared) -> Result<(), Error> {
+        let _writing = lock(&self.shared.writing);
+        Ok(self.shared.with_engine(|engine, out| engine.send_prepared(prepared, out))?)
     }
 
     /// As [`WebSocket::send_part`](crate::WebSocket::send_part). Parts of one message are to be sent by one thread.

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use sansocket::{CloseCode, CloseFrame, Ending, Kind, Limits, Message, OwnedMessage, Piece, SendError};
+use sansocket::{CloseCode, CloseFrame, Ending, Kind, Limits, Message, OwnedMessage, Piece, Prepared, SendError};
 
 use crate::error::{Error, ResponseHead};
 use crate::inbox::{Engine, Inbox};
@@ -11,6 +11,7 @@ use crate::outbox::{Frame, Outbox, frames, queue, queue_frame};
 use crate::receiver::{Receiver, Side};
 use crate::split::{Reader, Writer, split};
 use crate::stream::{CloneStream, Stream};
+use crate::timing::Timing;
 
 /// An open connection, client or server, over a blocking stream.
 #[derive(Debug)]
@@ -55,15 +56,9 @@ impl<S: Stream> Side for Owner<S> {
 }
 
 impl<S: Stream> WebSocket<S> {
-    pub(crate) const fn open(
-        stream: S,
-        engine: Engine,
-        inbox: Inbox,
-        opening: Opening,
-        close_timeout: Duration,
-    ) -> Self {
+    pub(crate) const fn open(stream: S, engine: Engine, inbox: Inbox, opening: Opening, timing: Timing) -> Self {
         let owner = Owner { stream, engine, outbox: Outbox::new() };
-        Self { receiver: Receiver::new(owner, inbox, close_timeout), opening }
+        Self { receiver: Receiver::new(owner, inbox, timing), opening }
     }
 
     /// Reads the next message and lends it. `None`: the connection has ended by a closing handshake.
@@ -105,6 +100,7 @@ impl<S: Stream> WebSocket<S> {
     /// [`Error::Send`]: nothing was queued. [`Error::Io`]: see there.
     pub fn queue<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         let message = message.into();
+        self.receiver.timing.active(true);
         let Owner { stream, engine, outbox } = &mut self.receiver.side;
         if let Some(queued) = queue(engine, message, &mut outbox.bytes) {
             return Ok(queued?);
@@ -131,12 +127,24 @@ impl<S: Stream> WebSocket<S> {
         self.flush()
     }
 
+    /// As [`queue`](Self::queue), for a message that was encoded once for many clients. Only a server can.
+    ///
+    /// # Errors
+    ///
+    /// As [`queue`](Self::queue).
+    pub fn queue_prepared(&mut self, prepared: &Prepared) -> Result<(), Error> {
+        self.receiver.timing.active(true);
+        let Owner { engine, outbox, .. } = &mut self.receiver.side;
+        Ok(engine.send_prepared(prepared, &mut outbox.bytes)?)
+    }
+
     /// Sends a part of a message, whose length nobody needs to know; `last` ends it. Parts of a text may cut characters.
     ///
     /// # Errors
     ///
     /// As [`queue`](Self::queue).
     pub fn send_part(&mut self, kind: Kind, part: &[u8], last: bool) -> Result<(), Error> {
+        self.receiver.timing.active(true);
         let Owner { stream, engine, outbox } = &mut self.receiver.side;
         let behind = queue_frame(engine, Frame { kind, part, last, trusted: false }, &mut outbox.bytes)?;
         Ok(outbox.flush_with(behind, stream)?)
@@ -188,6 +196,22 @@ impl<S: Stream> WebSocket<S> {
         self.flush()
     }
 
+    /// Limits how long a read may wait for its message: it then fails with `TimedOut`, and may be repeated. `None`, the default, waits as
+    /// long as the connection lives.
+    pub const fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.receiver.timing.read_timeout = timeout;
+    }
+
+    /// Limits how long a write may block: it then fails with `WouldBlock` or `TimedOut`, and what was not written stays queued. `None`, the
+    /// default, waits as long as the connection lives.
+    ///
+    /// # Errors
+    ///
+    /// The stream's.
+    pub fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.receiver.side.stream.set_write_timeout(timeout)
+    }
+
     /// The subprotocol that was agreed on, if any.
     pub fn protocol(&self) -> Option<&str> {
         self.opening.protocol.as_deref()
@@ -223,7 +247,8 @@ impl<S: Stream> WebSocket<S> {
         self.receiver.side.engine.set_limits(limits);
     }
 
-    /// The stream below, to look at it or to set its options. Reading or writing through it breaks the connection.
+    /// The stream below, to look at it or to set its options. Reading or writing through it breaks the connection, and its limit for
+    /// reads is the adapter's.
     pub const fn stream(&self) -> &S {
         &self.receiver.side.stream
     }
@@ -241,7 +266,7 @@ impl<S: CloneStream> WebSocket<S> {
     ///
     /// The stream's: no second handle could be had.
     pub fn split(self) -> io::Result<(Reader<S>, Writer<S>)> {
-        let Receiver { side: Owner { stream, engine, outbox }, inbox, close_timeout, .. } = self.receiver;
-        split(stream, engine, outbox, inbox, close_timeout)
+        let Receiver { side: Owner { stream, engine, outbox }, inbox, timing, .. } = self.receiver;
+        split(stream, engine, outbox, inbox, timing)
     }
 }

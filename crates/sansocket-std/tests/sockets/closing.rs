@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::common::{echo, masked, open_to_all, pair, raw_client, read_to_end, sockets};
-use sansocket_std::{CloseCode, EndedBy, Error, Message, ProtocolError, SendError};
+use sansocket_std::{CloseCode, EndedBy, Error, Message, ProtocolError, SendError, Timeouts};
 
 #[test]
 fn a_violation_behind_a_good_message_in_one_segment_is_answered_20_times_of_20() {
@@ -120,7 +120,7 @@ fn a_reset_behind_the_peers_close_is_still_a_clean_end() {
 #[test]
 fn a_peer_that_never_answers_the_close_is_not_waited_for_longer_than_asked() {
     let (client, server) = sockets();
-    let options = open_to_all().close_timeout(Duration::from_millis(50));
+    let options = open_to_all().timeouts(Timeouts { close: Some(Duration::from_millis(50)), ..Timeouts::DEFAULT });
     let server = thread::spawn(move || options.accept(server).unwrap());
     let client = raw_client(client);
     let mut server = server.join().unwrap();

@@ -4,3 +4,4 @@ mod closing;
 mod common;
 mod messages;
 mod opening;
+mod timing;

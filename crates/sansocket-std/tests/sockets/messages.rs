@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::thread;
 
 use crate::common::{echo, open_to_all, pair, raw_client, request, sockets};
-use sansocket_std::{CloseCode, ConnectOptions, Error, Kind, Message, OwnedMessage, SendError, Stream};
+use sansocket_std::{CloseCode, ConnectOptions, Error, Kind, Message, OwnedMessage, Prepared, SendError, Stream};
 
 const SIZES: [usize; 14] =
     [0, 1, 125, 126, 4096, 4097, 16_384, 65_535, 65_536, 65_537, 131_072, 131_073, 1 << 20, 5_000_001];
@@ -122,6 +122,72 @@ fn pings_are_answered_by_a_reader_whose_writer_is_idle() {
     client.close(None, "").unwrap();
     assert!(server.join().unwrap());
     drop(writer);
+}
+
+#[test]
+fn two_peers_send_a_lot_to_each_other_at_once_and_neither_reads_ahead() {
+    /// Bytes that each side sends, and how large its messages are: far more than sockets hold.
+    const TOTAL: usize = 100 << 20;
+    const MESSAGE: usize = 1 << 20;
+
+    let (client, server) = pair();
+    let sides = [client, server].map(|ws| {
+        let (mut reader, writer) = ws.split().unwrap();
+        let writing = thread::spawn(move || {
+            let message = bytes(MESSAGE);
+            for _ in 0..TOTAL / MESSAGE {
+                writer.send(&message).unwrap();
+                // The reader that answers it must not wait for its own side's writer.
+                writer.ping(b"in between").unwrap();
+            }
+        });
+        let reading = thread::spawn(move || {
+            let message = bytes(MESSAGE);
+            for _ in 0..TOTAL / MESSAGE {
+                assert!(reader.read().unwrap() == Some(Message::Binary(&message)));
+            }
+            reader
+        });
+        (writing, reading)
+    });
+    // The readers live until both are done: a socket that is closed early is reset.
+    let _readers = sides.map(|(writing, reading)| {
+        writing.join().unwrap();
+        reading.join().unwrap()
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn unix_sockets_carry_connections_too() {
+    let (client, server) = std::os::unix::net::UnixStream::pair().unwrap();
+    let server = thread::spawn(move || {
+        let mut ws = open_to_all().accept(server).unwrap();
+        while let Some(message) = ws.read_owned().unwrap() {
+            ws.send(&message).unwrap();
+        }
+    });
+    let mut client = ConnectOptions::new().open(client, "ws://localhost/").unwrap();
+    client.send("over a file").unwrap();
+    assert_eq!(client.read().unwrap(), Some(Message::Text("over a file")));
+    client.close(None, "").unwrap();
+    server.join().unwrap();
+}
+
+#[test]
+fn a_prepared_message_goes_to_many_clients() {
+    let news = Prepared::new("news");
+    let pairs: Vec<_> = (0..3).map(|_| pair()).collect();
+    for (mut client, mut server) in pairs {
+        server.queue_prepared(&news).unwrap();
+        server.flush().unwrap();
+        assert_eq!(client.read().unwrap(), Some(Message::Text("news")));
+        assert!(matches!(client.queue_prepared(&news), Err(Error::Send(SendError::MustMask))));
+        let (_reader, writer) = server.split().unwrap();
+        writer.queue_prepared(&news).unwrap();
+        writer.flush().unwrap();
+        assert_eq!(client.read().unwrap(), Some(Message::Text("news")));
+    }
 }
 
 /// A stream that does one small thing at a time, is interrupted, and runs into its time limit again and again.

@@ -1,0 +1,173 @@
+//! Time limits over a blocking stream: the engine's deadlines, driven by the stream's own time limits.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use sansocket::{Deadlines, Expired, Time, Timeouts};
+
+use crate::error::is_timeout;
+use crate::inbox::Engine;
+use crate::stream::Stream;
+
+/// How early a stream's time limit may strike and still be taken for the one that was set.
+const SLACK: Duration = Duration::from_millis(20);
+
+/// The shortest time limit that is set: zero would mean none.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// The engine's time: nanoseconds since the connection began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn now(self) -> Time {
+        Time::from_nanos(u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+/// The end of a wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit(Option<Instant>);
+
+impl Limit {
+    pub(crate) fn after(timeout: Option<Duration>) -> Self {
+        Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+    }
+
+    /// Sets the stream's time limit for one more read. An error, if the time is over.
+    pub(crate) fn arm(self, stream: &mut impl Stream) -> io::Result<()> {
+        let Some(end) = self.0 else { return Ok(()) };
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left.max(SHORTEST)))
+    }
+
+    /// What is left, for a call with a limit of its own.
+    pub(crate) fn left(self) -> Option<Duration> {
+        self.0.map(|end| end.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// What an open connection's reads wait for.
+#[derive(Debug)]
+pub(crate) struct Timing {
+    clock: Clock,
+    pub(crate) timeouts: Timeouts,
+    deadlines: Deadlines,
+    /// How long a call may wait for its message, if the caller wants that limited.
+    pub(crate) read_timeout: Option<Duration>,
+    /// The time limit that the stream has from us. It is left alone while it is short enough, so that in steady traffic no read
+    /// costs a further system call. `None`: none was ever set.
+    armed: Option<Option<Duration>>,
+    /// When bytes came last.
+    heard: Time,
+}
+
+/// Why a read should not be waited for any longer.
+#[derive(Debug)]
+pub(crate) enum Waited {
+    /// A deadline of the engine's has passed, and it has done something about it.
+    Expired,
+    /// The peer's part of the closing handshake did not come in time.
+    InVain,
+    /// The caller's own limit has passed.
+    ReadTimeout,
+    /// Nothing of ours: the stream was told by somebody else, or does not block.
+    Foreign,
+    /// Not at all: it struck early. Read on.
+    ReadOn,
+}
+
+impl Timing {
+    pub(crate) fn new(timeouts: Timeouts) -> Self {
+        let clock = Clock::start();
+        let now = clock.now();
+        Self { clock, timeouts, deadlines: Deadlines::new(now), read_timeout: None, armed: None, heard: now }
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// Bytes have come.
+    pub(crate) fn received(&mut self) {
+        self.heard = self.clock.now();
+        self.deadlines.received(self.heard);
+    }
+
+    /// What came last, or what is sent now, is a message.
+    pub(crate) fn active(&mut self, sent: bool) {
+        // Asked for the time only where somebody wants to know.
+        if self.timeouts.idle.is_some() {
+            self.deadlines.active(if sent { self.clock.now() } else { self.heard });
+        }
+    }
+
+    /// How long the next read may last. `Some(ZERO)`: not at all; something is due already and not to be put off by what the peer
+    /// sends.
+    pub(crate) fn next_wait(&mut self, call: Option<Time>, engine: &Engine) -> Option<Duration> {
+        let now = self.clock.now();
+        let next = self.deadlines.next(now, &self.timeouts, engine);
+        if next.is_some_and(|next| next <= now) && !engine.may_send() {
+            return Some(Duration::ZERO);
+        }
+        // Otherwise the stream is looked at first: who was not read for a while is not silent for that.
+        [next, call].into_iter().flatten().min().map(|due| due.since(now).max(SHORTEST))
+    }
+
+    /// Sets the stream's time limit for the next read, if it is not short enough already.
+    pub(crate) fn arm(&mut self, wait: Option<Duration>, stream: &mut impl Stream) -> io::Result<()> {
+        let kept = match (self.armed, wait) {
+            // Nobody has ever asked for a limit: the stream is left as it is.
+            (None | Some(None), None) => true,
+            (Some(Some(armed)), Some(wait)) => armed <= wait,
+            _ => false,
+        };
+        if !kept {
+            stream.set_read_timeout(wait)?;
+            self.armed = Some(wait);
+        }
+        Ok(())
+    }
+
+    /// A read that began at `start` has ended without bytes. Finds out why, and does what is due.
+    pub(crate) fn waited(&mut self, start: Time, call: Option<Time>, engine: &mut Engine, out: &mut Vec<u8>) -> Waited {
+        let now = self.clock.now();
+        // Whatever struck, the next read gets a limit of its own.
+        let armed = self.armed.replace(Some(Duration::MAX)).flatten();
+        match self.deadlines.expire(now, &self.timeouts, engine, out) {
+            Expired::Nothing => {}
+            Expired::Transport => return Waited::InVain,
+            _ => return Waited::Expired,
+        }
+        match (call, armed) {
+            (Some(call), _) if call <= now => Waited::ReadTimeout,
+            (_, Some(armed)) if now.since(start) + SLACK >= armed => Waited::ReadOn,
+            _ => Waited::Foreign,
+        }
+    }
+
+    /// When a call that begins now has waited for long enough.
+    pub(crate) fn call_limit(&self) -> Option<Time> {
+        self.read_timeout.map(|timeout| self.clock.now().after(timeout))
+    }
+}
+
+/// Reads once more, within a limit, where a stream's limit striking early is nothing.
+pub(crate) fn read_within<S: Stream>(stream: &mut S, limit: Limit, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        limit.arm(stream)?;
+        match stream.read(buffer) {
+            Ok(count) => return Ok(count.min(buffer.len())),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_timeout(&error) && limit.left().is_some() => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
