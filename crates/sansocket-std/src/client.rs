@@ -9,7 +9,7 @@ use sansocket::{Client, Connection, Either, Limits, Negotiated, RandomKeys, Time
 
 use crate::error::{ConnectError, ResponseHead};
 use crate::inbox::Inbox;
-use crate::stream::Stream;
+use crate::stream::{Socket, Stream};
 use crate::timing::{Limit, Timing, read_within};
 use crate::websocket::{Opening, WebSocket};
 
@@ -19,12 +19,12 @@ const BODY: usize = 4 * 1024;
 /// How long a refusal's body is waited for.
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Connects to a `ws://` URI with the default options.
+/// Connects to a `ws://` URI, or with feature `tls` to a `wss://` one, with the default options.
 ///
 /// # Errors
 ///
 /// Why the connection could not be opened.
-pub fn connect(uri: &str) -> Result<WebSocket<TcpStream>, ConnectError> {
+pub fn connect(uri: &str) -> Result<WebSocket<Socket>, ConnectError> {
     ConnectOptions::new().connect(uri)
 }
 
@@ -49,6 +49,8 @@ pub struct ConnectOptions<'a> {
     limits: Limits,
     read_buffer: usize,
     timeouts: Timeouts,
+    #[cfg(feature = "tls")]
+    tls: Option<&'a crate::TlsConnector>,
 }
 
 impl Default for ConnectOptions<'_> {
@@ -69,6 +71,8 @@ impl<'a> ConnectOptions<'a> {
             limits: Limits::DEFAULT,
             read_buffer: crate::READ_BUFFER,
             timeouts: Timeouts::DEFAULT,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 
@@ -114,22 +118,51 @@ impl<'a> ConnectOptions<'a> {
         self
     }
 
+    /// Sets whom to trust where the URI is a `wss://` one; without it, [`TlsConnector::bundled_roots`](crate::TlsConnector::bundled_roots).
+    #[cfg(feature = "tls")]
+    pub const fn tls(mut self, tls: &'a crate::TlsConnector) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Resolves the host, connects to the first of its addresses that answers, and performs the opening handshake.
     ///
     /// # Errors
     ///
     /// Why the connection could not be opened.
-    pub fn connect(&self, uri: &str) -> Result<WebSocket<TcpStream>, ConnectError> {
-        let parsed = Uri::parse(uri)?;
-        if parsed.is_secure() {
+    pub fn connect(&self, uri: &str) -> Result<WebSocket<Socket>, ConnectError> {
+        let uri = Uri::parse(uri)?;
+        #[cfg(not(feature = "tls"))]
+        if uri.is_secure() {
             return Err(ConnectError::TlsUnsupported);
         }
         let limit = Limit::after(self.timeouts.open);
-        let stream = connect_tcp(&parsed, limit)
-            .map_err(|source| ConnectError::Connect { to: format!("{}:{}", parsed.host(), parsed.port()), source })?;
+        let stream = connect_tcp(&uri, limit)
+            .map_err(|source| ConnectError::Connect { to: format!("{}:{}", uri.host(), uri.port()), source })?;
         // What belongs together is written together; nothing is gained by making it wait.
         stream.set_nodelay(true)?;
-        self.open_within(stream, &parsed, limit)
+        let socket = self.secure(stream, &uri, limit)?;
+        self.open_within(socket, &uri, limit)
+    }
+
+    /// Performs the TLS handshake, if the URI asks for TLS.
+    #[cfg(feature = "tls")]
+    fn secure(&self, mut stream: TcpStream, uri: &Uri<'_>, limit: Limit) -> Result<Socket, ConnectError> {
+        if !uri.is_secure() {
+            return Ok(Socket::Tcp(stream));
+        }
+        limit.arm(&mut stream)?;
+        let mut stream = match self.tls {
+            Some(tls) => tls.connect(stream, uri.host())?,
+            None => crate::TlsConnector::bundled_roots().connect(stream, uri.host())?,
+        };
+        stream.handshake()?;
+        Ok(Socket::Tls(Box::new(stream)))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn secure(&self, stream: TcpStream, _uri: &Uri<'_>, _limit: Limit) -> Result<Socket, ConnectError> {
+        Ok(Socket::Tcp(stream))
     }
 
     /// Performs the opening handshake for `uri` over a stream that is connected already: through a proxy, say, or through TLS.

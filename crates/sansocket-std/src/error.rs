@@ -71,8 +71,11 @@ pub(crate) fn is_timeout(error: &io::Error) -> bool {
 pub enum ConnectError {
     /// The URI is not one.
     Uri(UriError),
-    /// The URI is a `wss://` one, and this build has no TLS.
+    /// The URI is a `wss://` one, and this build has no TLS: it lacks feature `tls`.
     TlsUnsupported,
+    /// TLS failed: the server's certificate, say.
+    #[cfg(feature = "tls")]
+    Tls(crate::TlsError),
     /// The request cannot be sent as asked for.
     Request(ClientRequestError),
     /// The host's name could not be resolved, or none of its addresses answers.
@@ -100,6 +103,8 @@ impl fmt::Display for ConnectError {
         match self {
             Self::Uri(error) => error.fmt(f),
             Self::TlsUnsupported => f.write_str("wss:// needs TLS, which this build does not have"),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.fmt(f),
             Self::Request(error) => error.fmt(f),
             Self::Connect { to, source } => write!(f, "cannot connect to {to}: {source}"),
             Self::Io(error) => write!(f, "the opening handshake broke off: {error}"),
@@ -116,6 +121,13 @@ impl fmt::Display for ConnectError {
 }
 
 impl std::error::Error for ConnectError {}
+
+#[cfg(feature = "tls")]
+impl From<crate::TlsError> for ConnectError {
+    fn from(error: crate::TlsError) -> Self {
+        Self::Tls(error)
+    }
+}
 
 impl From<UriError> for ConnectError {
     fn from(error: UriError) -> Self {

@@ -1,6 +1,6 @@
 //! The receiving side: one buffer that the socket fills and the engine reads in place.
 
-use std::io::{self, Read};
+use std::io;
 
 use sansocket::{Connection, Either, Event, Message, Messages, OwnedMessage, Piece, RandomKeys};
 
@@ -29,11 +29,11 @@ impl Inbox {
     }
 
     /// Reads once. Everything received before must have been taken.
-    pub(crate) fn fill(&mut self, stream: &mut impl Read) -> io::Result<usize> {
+    pub(crate) fn fill(&mut self, mut read: impl FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
         debug_assert_eq!(self.start, self.end);
         (self.start, self.end) = (0, 0);
         loop {
-            match stream.read(&mut self.buffer) {
+            match read(&mut self.buffer) {
                 // A stream that claims more than there was room for does not get us to read what it has not written.
                 Ok(count) => {
                     self.end = count.min(self.buffer.len());

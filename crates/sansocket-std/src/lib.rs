@@ -55,16 +55,20 @@
 mod client;
 mod error;
 mod inbox;
+mod layer;
 mod outbox;
 mod receiver;
 mod server;
 mod split;
 mod stream;
 mod timing;
+#[cfg(feature = "tls")]
+mod tls;
 mod websocket;
 
 pub use client::{ConnectOptions, connect};
 pub use error::{AcceptError, ConnectError, Error, ResponseHead};
+pub use layer::Layer;
 pub use sansocket::handshake::{Accept, HeadLimits, OriginPolicy, Reject};
 pub use sansocket::{
     CloseCode, EndedBy, Ending, Kind, Limits, Message, OwnedMessage, Piece, Prepared, ProtocolError, SendError,
@@ -72,7 +76,9 @@ pub use sansocket::{
 };
 pub use server::{AcceptOptions, PendingRequest, accept};
 pub use split::{Reader, Writer};
-pub use stream::{CloneStream, Stream};
+pub use stream::{CloneStream, Socket, SplitStream, Stream};
+#[cfg(feature = "tls")]
+pub use tls::{TlsAcceptor, TlsConnector, TlsError, TlsStream};
 pub use websocket::WebSocket;
 
 use std::io;

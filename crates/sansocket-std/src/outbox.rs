@@ -44,6 +44,12 @@ impl Outbox {
         stream.flush()
     }
 
+    /// What the socket has not taken.
+    pub(crate) fn into_unsent(mut self) -> Vec<u8> {
+        self.bytes.drain(..self.sent);
+        self.bytes
+    }
+
     /// Takes over what `queued` holds.
     pub(crate) fn take(&mut self, queued: &mut Vec<u8>) {
         if self.bytes.is_empty() { mem::swap(&mut self.bytes, queued) } else { self.bytes.append(queued) }

@@ -27,6 +27,12 @@ pub(crate) trait Side {
     fn discard(&mut self);
 
     fn stream(&mut self) -> &mut Self::Stream;
+
+    /// Reads once.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Tells the peer that nothing more will be written.
+    fn shutdown_write(&mut self) -> io::Result<()>;
 }
 
 #[derive(Debug)]
@@ -118,7 +124,7 @@ impl<D: Side> Receiver<D> {
         let read = if wait == Some(Duration::ZERO) {
             Err(io::ErrorKind::TimedOut.into())
         } else {
-            timing.arm(wait, side.stream()).and_then(|()| inbox.fill(side.stream()))
+            timing.arm(wait, side.stream()).and_then(|()| inbox.fill(|buffer| side.read(buffer)))
         };
         match read {
             Err(error) if is_timeout(&error) => {
@@ -176,10 +182,10 @@ fn end_transport(side: &mut impl Side, step: NextStep, timeout: Option<Duration>
     }
     match step {
         // RFC 6455, 7.1.1: the server closes first. The descriptor goes with the WebSocket; the peer sees the end now.
-        NextStep::CloseAfterFlush => side.stream().shutdown_write(),
+        NextStep::CloseAfterFlush => side.shutdown_write(),
         NextStep::AwaitEof => drain(side.stream(), limit),
         NextStep::DrainAfterFlush => {
-            side.stream().shutdown_write()?;
+            side.shutdown_write()?;
             drain(side.stream(), limit)
         }
         _ => Ok(()),

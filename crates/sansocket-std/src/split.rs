@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use sansocket::{CloseCode, Ending, Kind, Message, OwnedMessage, Piece, Prepared, SendError};
 
+use crate::READ_BUFFER;
 use crate::error::Error;
 use crate::inbox::{Engine, Inbox};
+use crate::layer::Layer;
 use crate::outbox::{Frame, Outbox, frames, queue, queue_frame};
 use crate::receiver::{Receiver, Side};
 use crate::stream::CloneStream;
@@ -36,8 +38,17 @@ impl<S> Clone for Writer<S> {
 
 #[derive(Debug)]
 struct Shared<S> {
-    engine: Mutex<(Engine, Vec<u8>)>,
+    state: Mutex<State>,
     writing: Mutex<Writing<S>>,
+}
+
+/// What both halves work with.
+#[derive(Debug)]
+struct State {
+    engine: Engine,
+    /// What the engine has put and nobody has begun to write.
+    queued: Vec<u8>,
+    layer: Layer,
 }
 
 /// What a thread holds while it writes.
@@ -51,18 +62,33 @@ struct Writing<S> {
 struct Reading<S> {
     stream: S,
     shared: Arc<Shared<S>>,
+    raw: Option<Raw>,
+}
+
+/// What was received and goes through a layer.
+#[derive(Debug)]
+struct Raw {
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    /// Whether the stream has ended.
+    ended: bool,
 }
 
 pub(crate) fn split<S: CloneStream>(
     stream: S,
+    layer: Layer,
     engine: Engine,
     outbox: Outbox,
     inbox: Inbox,
     timing: Timing,
 ) -> io::Result<(Reader<S>, Writer<S>)> {
-    let writing = Mutex::new(Writing { stream: stream.try_clone()?, outbox });
-    let shared = Arc::new(Shared { engine: Mutex::new((engine, Vec::new())), writing });
-    let reading = Reading { stream, shared: Arc::clone(&shared) };
+    let raw = (!layer.is_none()).then(|| Raw { buffer: vec![0; READ_BUFFER].into(), start: 0, end: 0, ended: false });
+    // What was queued before is not encrypted yet: it goes through the layer like everything else.
+    let queued = outbox.into_unsent();
+    let writing = Mutex::new(Writing { stream: stream.try_clone()?, outbox: Outbox::new() });
+    let shared = Arc::new(Shared { state: Mutex::new(State { engine, queued, layer }), writing });
+    let reading = Reading { stream, shared: Arc::clone(&shared), raw };
     Ok((Reader { receiver: Receiver::new(reading, inbox, timing) }, Writer { shared }))
 }
 
@@ -73,8 +99,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl<S: CloneStream> Shared<S> {
     fn with_engine<T>(&self, with: impl FnOnce(&mut Engine, &mut Vec<u8>) -> T) -> T {
-        let (engine, out) = &mut *lock(&self.engine);
-        with(engine, out)
+        let State { engine, queued, .. } = &mut *lock(&self.state);
+        with(engine, queued)
+    }
+
+    /// Whether there is something to be written that nobody has taken up.
+    fn has_queued(&self) -> bool {
+        let State { queued, layer, .. } = &*lock(&self.state);
+        !queued.is_empty() || layer.wants_write()
+    }
+
+    /// Moves what is queued into the outbox.
+    fn take_queued(&self, outbox: &mut Outbox) -> io::Result<()> {
+        let State { queued, layer, .. } = &mut *lock(&self.state);
+        layer.seal(queued, &[], outbox).map(drop)
     }
 
     /// Writes everything queued. Without `wait`, leaves it to the thread that is writing now, if there is one.
@@ -84,7 +122,7 @@ impl<S: CloneStream> Shared<S> {
             self.write(held)?;
             // Something may have been queued by a thread that found the writing side taken: look again once it is free.
             writing = None;
-            if !self.with_engine(|_, out| out.is_empty()) {
+            if self.has_queued() {
                 writing = self.try_writing();
             }
         }
@@ -102,7 +140,7 @@ impl<S: CloneStream> Shared<S> {
     /// Writes what is queued, until nothing more is.
     fn write(&self, writing: &mut Writing<S>) -> io::Result<()> {
         loop {
-            self.with_engine(|_, out| writing.outbox.take(out));
+            self.take_queued(&mut writing.outbox)?;
             if writing.outbox.is_empty() {
                 return Ok(());
             }
@@ -117,12 +155,15 @@ impl<S: CloneStream> Shared<S> {
         frame: Frame<'_>,
         written: io::Result<()>,
     ) -> Result<io::Result<()>, SendError> {
-        let behind = self.with_engine(|engine, out| {
-            let behind = queue_frame(engine, frame, out)?;
+        let behind = {
+            let State { engine, queued, layer } = &mut *lock(&self.state);
+            let behind = queue_frame(engine, frame, queued)?;
             // What is queued from now on comes behind the payload.
-            writing.outbox.take(out);
-            Ok(behind)
-        })?;
+            match layer.seal(queued, behind, &mut writing.outbox) {
+                Ok(behind) => behind,
+                Err(error) => return Ok(Err(error)),
+            }
+        };
         Ok(match written {
             Ok(()) => writing.outbox.flush_with(behind, &mut writing.stream),
             // The message is to be whole all the same, once the stream takes more.
@@ -142,7 +183,7 @@ impl<S: CloneStream> Side for Reading<S> {
     }
 
     fn flush(&mut self, wait: bool) -> io::Result<()> {
-        if !wait && self.shared.with_engine(|_, out| out.is_empty()) { Ok(()) } else { self.shared.flush(wait) }
+        if !wait && !self.shared.has_queued() { Ok(()) } else { self.shared.flush(wait) }
     }
 
     fn discard(&mut self) {
@@ -151,6 +192,27 @@ impl<S: CloneStream> Side for Reading<S> {
 
     fn stream(&mut self) -> &mut S {
         &mut self.stream
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(raw) = &mut self.raw else { return self.stream.read(buffer) };
+        loop {
+            let mut unread = &raw.buffer[raw.start..raw.end];
+            let opened = lock(&self.shared.state).layer.open(&mut unread, raw.ended, buffer);
+            raw.start = raw.end - unread.len();
+            if let Some(count) = opened? {
+                return Ok(count);
+            }
+            (raw.start, raw.end) = (0, 0);
+            raw.end = self.stream.read(&mut raw.buffer)?.min(raw.buffer.len());
+            raw.ended = raw.end == 0;
+        }
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        lock(&self.shared.state).layer.close();
+        self.shared.flush(true)?;
+        self.stream.shutdown_write()
     }
 }
 

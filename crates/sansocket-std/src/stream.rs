@@ -1,8 +1,10 @@
 //! What the adapter needs of a socket beyond reading and writing.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
+
+use crate::layer::Layer;
 
 /// A blocking stream of bytes.
 ///
@@ -50,6 +52,17 @@ pub trait CloneStream: Stream + Sized {
     fn try_clone(&self) -> io::Result<Self>;
 }
 
+/// A stream that two threads can share: one reads, one writes.
+///
+/// For a stream of your own that is [`CloneStream`], `into_raw` gives it and [`Layer::default`].
+pub trait SplitStream: Stream {
+    /// The socket below.
+    type Raw: CloneStream;
+
+    /// The socket, and what lies between it and the engine.
+    fn into_raw(self) -> (Self::Raw, Layer);
+}
+
 macro_rules! socket_stream {
     ($socket:ty) => {
         impl Stream for $socket {
@@ -66,12 +79,96 @@ macro_rules! socket_stream {
             }
         }
 
+        impl SplitStream for $socket {
+            type Raw = Self;
+
+            fn into_raw(self) -> (Self, Layer) {
+                (self, Layer::default())
+            }
+        }
+
         impl CloneStream for $socket {
             fn try_clone(&self) -> io::Result<Self> {
                 <$socket>::try_clone(self)
             }
         }
     };
+}
+
+/// What [`connect`](crate::connect) connects: TCP, and TLS where the URI asks for it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Socket {
+    /// `ws://`
+    Tcp(TcpStream),
+    /// `wss://`
+    #[cfg(feature = "tls")]
+    Tls(Box<crate::TlsStream<TcpStream>>),
+}
+
+impl Socket {
+    /// The TCP stream below.
+    pub const fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Tcp(stream) => stream,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.stream(),
+        }
+    }
+
+    fn stream(&mut self) -> &mut dyn Stream {
+        match self {
+            Self::Tcp(stream) => stream,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => &mut **stream,
+        }
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream().read(buffer)
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream().write(bytes)
+    }
+
+    fn write_vectored(&mut self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.stream().write_vectored(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream().flush()
+    }
+}
+
+impl Stream for Socket {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.stream().shutdown_write()
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stream().set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stream().set_write_timeout(timeout)
+    }
+}
+
+impl SplitStream for Socket {
+    type Raw = TcpStream;
+
+    fn into_raw(self) -> (TcpStream, Layer) {
+        match self {
+            Self::Tcp(stream) => stream.into_raw(),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.into_raw(),
+        }
+    }
 }
 
 socket_stream!(TcpStream);

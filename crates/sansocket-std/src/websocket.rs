@@ -10,7 +10,7 @@ use crate::inbox::{Engine, Inbox};
 use crate::outbox::{Frame, Outbox, frames, queue, queue_frame};
 use crate::receiver::{Receiver, Side};
 use crate::split::{Reader, Writer, split};
-use crate::stream::{CloneStream, Stream};
+use crate::stream::{CloneStream, SplitStream, Stream};
 use crate::timing::Timing;
 
 /// An open connection, client or server, over a blocking stream.
@@ -52,6 +52,14 @@ impl<S: Stream> Side for Owner<S> {
 
     fn stream(&mut self) -> &mut S {
         &mut self.stream
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer)
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.stream.shutdown_write()
     }
 }
 
@@ -257,16 +265,18 @@ impl<S: Stream> WebSocket<S> {
     pub const fn stream_mut(&mut self) -> &mut S {
         &mut self.receiver.side.stream
     }
-}
 
-impl<S: CloneStream> WebSocket<S> {
     /// Splits into a half that reads and a half that writes, for two threads.
     ///
     /// # Errors
     ///
     /// The stream's: no second handle could be had.
-    pub fn split(self) -> io::Result<(Reader<S>, Writer<S>)> {
+    pub fn split<R: CloneStream>(self) -> io::Result<(Reader<R>, Writer<R>)>
+    where
+        S: SplitStream<Raw = R>,
+    {
         let Receiver { side: Owner { stream, engine, outbox }, inbox, timing, .. } = self.receiver;
-        split(stream, engine, outbox, inbox, timing)
+        let (stream, layer) = stream.into_raw();
+        split(stream, layer, engine, outbox, inbox, timing)
     }
 }

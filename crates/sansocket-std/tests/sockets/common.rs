@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use sansocket_std::{AcceptOptions, ConnectOptions, OriginPolicy, WebSocket};
+use sansocket_std::{AcceptOptions, ConnectOptions, OriginPolicy, Stream, WebSocket};
 
 /// No test waits longer than this for a peer that it controls.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
@@ -32,9 +32,9 @@ pub(crate) fn pair() -> (WebSocket<TcpStream>, WebSocket<TcpStream>) {
 }
 
 /// Echoes until the end, on a thread of its own, and gives the result and the socket.
-pub(crate) fn echo(
-    mut ws: WebSocket<TcpStream>,
-) -> JoinHandle<(Result<(), sansocket_std::Error>, WebSocket<TcpStream>)> {
+pub(crate) fn echo<S: Stream + Send + 'static>(
+    mut ws: WebSocket<S>,
+) -> JoinHandle<(Result<(), sansocket_std::Error>, WebSocket<S>)> {
     thread::spawn(move || {
         let result = loop {
             match ws.read_owned() {

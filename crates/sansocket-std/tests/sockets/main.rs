@@ -5,3 +5,5 @@ mod common;
 mod messages;
 mod opening;
 mod timing;
+#[cfg(feature = "tls")]
+mod tls;

@@ -123,6 +123,7 @@ fn connect_tells_what_went_wrong() {
     assert!(error.to_string().starts_with(&format!("cannot connect to 127.0.0.1:{port}: ")), "{error}");
 
     assert!(matches!(connect("http://127.0.0.1/"), Err(ConnectError::Uri(_))));
+    #[cfg(not(feature = "tls"))]
     assert!(matches!(connect("wss://127.0.0.1/"), Err(ConnectError::TlsUnsupported)));
 }
 

@@ -1,0 +1,18 @@
+//! The first inputs of each target, written down. `cargo run --example seeds` puts them into `seeds/`.
+
+mod connection;
+mod pair;
+
+/// A seed: its file's name, and its bytes.
+pub type Seed = (&'static str, Vec<u8>);
+
+/// The targets and their seeds.
+pub fn seeds() -> [(&'static str, Vec<Seed>); 2] {
+    [("connection", connection::seeds()), ("pair", pair::seeds())]
+}
+
+/// A payload or a text of up to 239 bytes, as an input has it: its length in front.
+fn counted(bytes: &[u8]) -> Vec<u8> {
+    let len = u8::try_from(bytes.len()).expect("a seed is short");
+    [&[len], bytes].concat()
+}

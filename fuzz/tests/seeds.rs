@@ -1,0 +1,47 @@
+//! Runs every seed and every input that was once a finding, on any toolchain.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use arbitrary::{Arbitrary, Unstructured};
+use sansocket_fuzz::{connection, pair, seeds};
+
+/// The files of a directory, by their names.
+fn files(directory: &str) -> BTreeMap<String, Vec<u8>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+    let Ok(entries) = fs::read_dir(&path) else { return BTreeMap::new() };
+    let paths = entries.map(|entry| entry.expect("a directory can be read").path());
+    // Hidden files keep a directory in git.
+    let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+    let files = paths.map(|path| (name(&path), path)).filter(|(name, _)| !name.starts_with('.'));
+    files.map(|(name, path)| (name, fs::read(path).expect("a file can be read"))).collect()
+}
+
+/// Runs a target's seeds and findings. The one that fails is the last that was printed.
+fn run<C: for<'a> Arbitrary<'a>>(target: &str, check: impl Fn(&C)) {
+    for directory in [format!("seeds/{target}"), format!("regressions/{target}")] {
+        for (name, bytes) in files(&directory) {
+            println!("{directory}/{name}");
+            check(&C::arbitrary_take_rest(Unstructured::new(&bytes)).expect("any bytes are an input"));
+        }
+    }
+}
+
+#[test]
+fn connection() {
+    run("connection", connection::check);
+}
+
+#[test]
+fn pair() {
+    run("pair", pair::check);
+}
+
+#[test]
+fn the_seeds_are_what_their_generator_writes() {
+    for (target, seeds) in seeds::seeds() {
+        let seeds = seeds.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
+        assert_eq!(files(&format!("seeds/{target}")), seeds, "cargo run --example seeds");
+    }
+}
