@@ -1,8 +1,10 @@
 //! `sansocket connect`: lines typed are sent, what arrives is printed.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +12,7 @@ use std::thread;
 
 use anyhow::Context;
 use clap::Args;
-use sansocket_std::{CloseCode, ConnectOptions, Error, Message, Reader, SendError, Writer};
+use sansocket_std::{CloseCode, ConnectOptions, Error, Message, Reader, SendError, TlsConnector, Writer};
 
 /// The exit codes, beside 0 for a clean end and clap's 2 for wrong arguments.
 const EXIT_CODES: &str = "\
@@ -28,7 +30,7 @@ Exit codes:
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Connect {
-    /// Where to connect to: ws://host[:port]/path
+    /// Where to connect to: ws://host[:port]/path or wss://host[:port]/path
     url: String,
 
     /// Adds a header to the request; may be repeated.
@@ -42,6 +44,14 @@ pub(crate) struct Connect {
     /// Sends this origin, as a browser would.
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
+
+    /// Trusts the certificates in this PEM file alone, instead of those that this machine trusts.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+
+    /// Trusts every server: encrypted, but nobody knows with whom. For experiments.
+    #[arg(long, conflicts_with = "ca")]
+    insecure: bool,
 }
 
 fn parse_header(header: &str) -> Result<(String, String), String> {
@@ -56,6 +66,10 @@ impl Connect {
         let mut options = ConnectOptions::new().headers(&headers).protocols(&protocols);
         if let Some(origin) = &self.origin {
             options = options.origin(origin);
+        }
+        let tls = self.tls()?;
+        if let Some(tls) = &tls {
+            options = options.tls(tls);
         }
         let ws = options.connect(&self.url)?;
         if io::stdin().is_terminal() {
@@ -78,6 +92,29 @@ impl Connect {
         });
         let code = print_messages(&mut reader)?;
         Ok(ExitCode::from(if code == 0 && bad_input.load(Ordering::SeqCst) { 2 } else { code }))
+    }
+}
+
+impl Connect {
+    /// Whom to trust, if the URL asks for TLS.
+    fn tls(&self) -> anyhow::Result<Option<TlsConnector>> {
+        if !self.url.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("wss:")) {
+            return Ok(None);
+        }
+        Ok(Some(match &self.ca {
+            Some(file) => {
+                let pem = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+                TlsConnector::with_ca(&pem).with_context(|| format!("cannot trust {}", file.display()))?
+            }
+            None if self.insecure => {
+                eprintln!(
+                    "sansocket: warning: --insecure trusts every server; anybody on the way can read and change everything"
+                );
+                TlsConnector::insecure()
+            }
+            // A machine without roots of its own, a small container say, is none to fail on.
+            None => TlsConnector::platform_roots().unwrap_or_else(|_| TlsConnector::bundled_roots()),
+        }))
     }
 }
 

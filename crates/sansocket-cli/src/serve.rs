@@ -1,7 +1,9 @@
 //! `sansocket serve`: sends every message back.
 
 use std::collections::HashMap;
+use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -9,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use sansocket_std::{AcceptError, AcceptOptions, CloseCode, EndedBy, Error, OriginPolicy, Reader, Writer};
+use sansocket_std::{AcceptOptions, CloseCode, EndedBy, Error, OriginPolicy, Reader, TlsAcceptor, Writer};
 
 /// How long clients get to answer the server's Close, and how long a thread waits after an accept that has failed.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -25,26 +27,38 @@ pub(crate) struct Serve {
     /// Lets in pages of this origin only, such as https://example.com; may be repeated. Without it, every page may connect.
     #[arg(long = "origin", value_name = "ORIGIN")]
     origins: Vec<String>,
+
+    /// Serves wss:// with this chain of certificates, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The private key of the first certificate, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 }
 
 impl Serve {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let listener = TcpListener::bind(self.bind).with_context(|| format!("cannot listen on {}", self.bind))?;
         let address = listener.local_addr()?;
-        let server = Arc::new(Server::default());
+        let tls = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => Some(read_acceptor(certificate, key)?),
+            _ => None,
+        };
+        let scheme = if tls.is_some() { "wss" } else { "ws" };
+        let server = Arc::new(Server { origins: self.origins, tls, ..Server::default() });
         stop_on_signal(Arc::clone(&server), address)?;
-        println!("listening on ws://{address}");
+        println!("listening on {scheme}://{address}");
 
-        let origins: Arc<[String]> = self.origins.into();
         for (id, stream) in (1..).zip(listener.incoming()) {
             if server.stopping.load(Ordering::SeqCst) {
                 break;
             }
             match stream {
                 Ok(stream) => {
-                    let (server, origins) = (Arc::clone(&server), Arc::clone(&origins));
+                    let server = Arc::clone(&server);
                     thread::Builder::new()
-                        .spawn(move || server.serve(id, stream, &origins))
+                        .spawn(move || server.serve(id, stream))
                         .map(drop)
                         .unwrap_or_else(|error| eprintln!("#{id} no thread: {error}"));
                 }
@@ -58,6 +72,12 @@ impl Serve {
         server.say_goodbye();
         Ok(())
     }
+}
+
+fn read_acceptor(certificate: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
+    let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    let names = || format!("cannot serve with {} and {}", certificate.display(), key.display());
+    TlsAcceptor::from_pem(&read(certificate)?, &read(key)?).with_context(names)
 }
 
 /// Ctrl-C, or the end of the service: no more connections are accepted, and a Close goes to every client. A second one ends at once.
@@ -77,24 +97,21 @@ fn stop_on_signal(server: Arc<Server>, address: SocketAddr) -> anyhow::Result<()
     .context("cannot listen for Ctrl-C")
 }
 
-/// The connections that are open.
+/// What the threads of all connections share.
 #[derive(Debug, Default)]
 struct Server {
+    origins: Vec<String>,
+    tls: Option<TlsAcceptor>,
     stopping: AtomicBool,
+    /// The connections that are open, by their numbers.
     open: Mutex<HashMap<u64, Writer<TcpStream>>>,
     closed: Condvar,
 }
 
 impl Server {
-    fn serve(&self, id: u64, stream: TcpStream, origins: &[String]) {
+    fn serve(&self, id: u64, stream: TcpStream) {
         let peer = stream.peer_addr().map_or_else(|_| String::from("?"), |peer| peer.to_string());
-        let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
-        let policy = if origins.is_empty() { OriginPolicy::Any } else { OriginPolicy::Only(&origins) };
-        let ws = stream
-            .set_nodelay(true)
-            .map_err(AcceptError::Io)
-            .and_then(|()| AcceptOptions::new().origins(policy).accept(stream));
-        match ws.and_then(|ws| Ok(ws.split()?)) {
+        match self.accept(stream) {
             Ok((reader, writer)) => {
                 eprintln!("#{id} open {peer}");
                 self.connections().insert(id, writer.clone());
@@ -109,6 +126,17 @@ impl Server {
             }
             Err(error) => eprintln!("#{id} {peer} {error}"),
         }
+    }
+
+    fn accept(&self, stream: TcpStream) -> anyhow::Result<(Reader<TcpStream>, Writer<TcpStream>)> {
+        let origins: Vec<&str> = self.origins.iter().map(String::as_str).collect();
+        let policy = if origins.is_empty() { OriginPolicy::Any } else { OriginPolicy::Only(&origins) };
+        let options = AcceptOptions::new().origins(policy);
+        stream.set_nodelay(true)?;
+        Ok(match &self.tls {
+            Some(tls) => options.accept(tls.accept(stream)?)?.split()?,
+            None => options.accept(stream)?.split()?,
+        })
     }
 
     /// Closes every connection, and waits until all have ended, for a while.

@@ -1,7 +1,9 @@
 //! The command as its users run it.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 
@@ -29,7 +31,8 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim_end().strip_prefix("listening on ").expect(&line).to_owned();
-        assert!(url.starts_with("ws://127.0.0.1:"), "{url}");
+        let scheme = if arguments.contains(&"--tls-cert") { "wss" } else { "ws" };
+        assert!(url.starts_with(&format!("{scheme}://127.0.0.1:")), "{url}");
         Self { child, url }
     }
 
@@ -198,4 +201,35 @@ fn an_address_in_use_is_told() {
         "{}",
         text(&output.stderr)
     );
+}
+
+#[test]
+fn tls_is_served_and_connected_to_by_those_who_trust_the_certificate() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("tls");
+    fs::create_dir_all(&folder).unwrap();
+    let [cert, key, rubbish] = ["cert.pem", "key.pem", "rubbish.pem"].map(|name| folder.join(name));
+    let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    fs::write(&cert, certified.cert.pem()).unwrap();
+    fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
+    fs::write(&rubbish, "rubbish").unwrap();
+    let [cert, key, rubbish] = [&cert, &key, &rubbish].map(|path| path.to_str().unwrap());
+
+    let server = Server::start(&["--tls-cert", cert, "--tls-key", key]);
+    let output = connect_with(&[&server.url, "--ca", cert], b"trusted\n");
+    assert_eq!((text(&output.stdout), output.status.code()), ("trusted\n", Some(0)), "{}", text(&output.stderr));
+    let output = connect_with(&[&server.url], b"unknown\n");
+    assert_eq!((text(&output.stdout), output.status.code()), ("", Some(1)));
+    assert!(text(&output.stderr).contains("self-signed or of an unknown issuer"), "{}", text(&output.stderr));
+    let output = connect_with(&[&server.url, "--insecure"], b"anyhow\n");
+    assert_eq!((text(&output.stdout), output.status.code()), ("anyhow\n", Some(0)));
+    assert!(text(&output.stderr).contains("warning: --insecure trusts every server"), "{}", text(&output.stderr));
+    let output = connect_with(&[&server.url, "--ca", rubbish], b"");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("rubbish.pem"), "{}", text(&output.stderr));
+
+    let output = sansocket().args(["serve", "--tls-cert", rubbish, "--tls-key", key]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("rubbish.pem"), "{}", text(&output.stderr));
+    let output = sansocket().args(["serve", "--tls-cert", cert]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "the key is missing");
 }
