@@ -136,7 +136,7 @@ impl Pair {
         let end = self.now.after(duration);
         loop {
             self.run();
-            match self.next().filter(|&next| next <= end) {
+            match self.next_event().filter(|&next| next <= end) {
                 Some(next) => self.now = self.now.max(next),
                 None => break,
             }
@@ -146,7 +146,7 @@ impl Pair {
     }
 
     /// When something happens next, if time passes.
-    pub fn next(&mut self) -> Option<Time> {
+    pub fn next_event(&mut self) -> Option<Time> {
         let Self { now, timeouts, server, client, .. } = self;
         let arrivals = [&self.to_server, &self.to_client].map(Wire::next_arrival);
         let deadlines = [

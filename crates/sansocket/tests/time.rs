@@ -51,7 +51,11 @@ fn rfc6455_7_1_1_a_closing_handshake_takes_a_round_trip_and_no_time_limit_hits_i
     assert_eq!((ending.by(), ending.is_clean()), (EndedBy::Local, true));
     assert_eq!(pair.client.connection.next_step(), NextStep::Closed, "the server has closed the transport");
     pair.advance(ms(20));
-    assert_eq!(pair.next(), None, "the client's end of the transport has arrived too: nothing is left to wait for");
+    assert_eq!(
+        pair.next_event(),
+        None,
+        "the client's end of the transport has arrived too: nothing is left to wait for"
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //! - It has a panic handler of its own. If anything in its tree links `std`, there are two, and rustc refuses: `found duplicate lang
 //!   item panic_impl`.
 //! - It has no global allocator. If anything in its tree links `alloc`, rustc refuses: `no global memory allocator found`.
-//! - It is built as an archive too, and rustc demands both of an archive, as of a program. A mere `rlib` would pass.
+//! - It is built as an archive, since rustc asks for an allocator only where something is linked.
 //!
 //! `./check` does that build, and then looks into the archive: the engine's code must be in it, reached from [`serve`], and no object
 //! of `std` or `alloc`. `cargo test --lib` runs the server below, with `std` around it and not inside.
