@@ -14,6 +14,8 @@ use anyhow::Context;
 use clap::Args;
 use sansocket_std::{CloseCode, ConnectOptions, Error, Message, Reader, SendError, TlsConnector, Writer};
 
+use crate::trace::tracer;
+
 /// The exit codes, beside 0 for a clean end and clap's 2 for wrong arguments.
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -52,6 +54,10 @@ pub(crate) struct Connect {
     /// Trusts every server: encrypted, but nobody knows with whom. For experiments.
     #[arg(long, conflicts_with = "ca")]
     insecure: bool,
+
+    /// Shows every frame on the standard error, in one line.
+    #[arg(long)]
+    trace: bool,
 }
 
 fn parse_header(header: &str) -> Result<(String, String), String> {
@@ -76,7 +82,7 @@ impl Connect {
             let protocol = ws.protocol().map_or_else(String::new, |protocol| format!(", protocol {protocol}"));
             eprintln!("connected to {}{protocol}; Ctrl-D closes", self.url);
         }
-        let (mut reader, writer) = ws.split()?;
+        let (mut reader, writer) = if self.trace { ws.split_traced(tracer(String::new())) } else { ws.split() }?;
         let bad_input = Arc::new(AtomicBool::new(false));
         close_on_signal(writer.clone())?;
         thread::spawn({

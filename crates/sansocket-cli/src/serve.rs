@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +12,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use sansocket_std::{AcceptOptions, CloseCode, EndedBy, Error, OriginPolicy, Reader, TlsAcceptor, Writer};
+use sansocket_std::{
+    AcceptOptions, CloseCode, EndedBy, Error, OriginPolicy, Reader, SplitStream, TlsAcceptor, WebSocket, Writer,
+};
+
+use crate::trace::tracer;
 
 /// How long clients get to answer the server's Close, and how long a thread waits after an accept that has failed.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -35,6 +40,10 @@ pub(crate) struct Serve {
     /// The private key of the first certificate, in PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+
+    /// Shows every frame on the standard error, in one line.
+    #[arg(long)]
+    trace: bool,
 }
 
 impl Serve {
@@ -46,7 +55,7 @@ impl Serve {
             _ => None,
         };
         let scheme = if tls.is_some() { "wss" } else { "ws" };
-        let server = Arc::new(Server { origins: self.origins, tls, ..Server::default() });
+        let server = Arc::new(Server { origins: self.origins, tls, trace: self.trace, ..Server::default() });
         stop_on_signal(Arc::clone(&server), address)?;
         println!("listening on {scheme}://{address}");
 
@@ -102,6 +111,7 @@ fn stop_on_signal(server: Arc<Server>, address: SocketAddr) -> anyhow::Result<()
 struct Server {
     origins: Vec<String>,
     tls: Option<TlsAcceptor>,
+    trace: bool,
     stopping: AtomicBool,
     /// The connections that are open, by their numbers.
     open: Mutex<HashMap<u64, Writer<TcpStream>>>,
@@ -111,7 +121,7 @@ struct Server {
 impl Server {
     fn serve(&self, id: u64, stream: TcpStream) {
         let peer = stream.peer_addr().map_or_else(|_| String::from("?"), |peer| peer.to_string());
-        match self.accept(stream) {
+        match self.accept(id, stream) {
             Ok((reader, writer)) => {
                 eprintln!("#{id} open {peer}");
                 self.connections().insert(id, writer.clone());
@@ -128,15 +138,23 @@ impl Server {
         }
     }
 
-    fn accept(&self, stream: TcpStream) -> anyhow::Result<(Reader<TcpStream>, Writer<TcpStream>)> {
+    fn accept(&self, id: u64, stream: TcpStream) -> anyhow::Result<(Reader<TcpStream>, Writer<TcpStream>)> {
         let origins: Vec<&str> = self.origins.iter().map(String::as_str).collect();
         let policy = if origins.is_empty() { OriginPolicy::Any } else { OriginPolicy::Only(&origins) };
         let options = AcceptOptions::new().origins(policy);
         stream.set_nodelay(true)?;
         Ok(match &self.tls {
-            Some(tls) => options.accept(tls.accept(stream)?)?.split()?,
-            None => options.accept(stream)?.split()?,
+            Some(tls) => self.split(id, options.accept(tls.accept(stream)?)?)?,
+            None => self.split(id, options.accept(stream)?)?,
         })
+    }
+
+    fn split<S: SplitStream<Raw = TcpStream>>(
+        &self,
+        id: u64,
+        ws: WebSocket<S>,
+    ) -> io::Result<(Reader<TcpStream>, Writer<TcpStream>)> {
+        if self.trace { ws.split_traced(tracer(format!("#{id} "))) } else { ws.split() }
     }
 
     /// Closes every connection, and waits until all have ended, for a while.

@@ -115,6 +115,24 @@ fn ctrl_c_closes_every_client_with_1001_and_the_log_says_who_came_and_went() {
 }
 
 #[test]
+fn a_trace_shows_every_frame_in_one_line() {
+    let server = Server::start(&[]);
+    let output = connect_with(&[&server.url, "--trace"], b"hello\n");
+    assert_eq!(text(&output.stdout), "hello\n");
+    let mut lines: Vec<_> = text(&output.stderr).lines().collect();
+    // The two directions are printed by two threads.
+    lines.sort_unstable();
+    let expected = [
+        "< close 2 1000 \"\"",
+        "< text 5 \"hello\"",
+        "> close masked 2 1000 \"\"",
+        "> text masked 5 \"hello\"",
+        "closed: 1000",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
 fn origins_are_let_in_as_told() {
     let server = Server::start(&["--origin", "https://a.example", "--origin", "https://b.example"]);
     for (origin, code) in [("https://a.example", 0), ("https://b.example", 0), ("https://c.example", 1)] {

@@ -45,6 +45,11 @@ impl Inbox {
         }
     }
 
+    /// What was received and not taken.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
     /// Takes events until the rest of a message lies ready: then true, and one of the two `finish` is to be called.
     pub(crate) fn take(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> bool {
         let mut input = &mut self.buffer[self.start..self.end];

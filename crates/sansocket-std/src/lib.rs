@@ -75,7 +75,7 @@ pub use sansocket::{
     Timeouts,
 };
 pub use server::{AcceptOptions, PendingRequest, accept};
-pub use split::{Reader, Writer};
+pub use split::{Direction, Reader, Writer};
 pub use stream::{CloneStream, Socket, SplitStream, Stream};
 #[cfg(feature = "tls")]
 pub use tls::{TlsAcceptor, TlsConnector, TlsError, TlsStream};

@@ -3,6 +3,7 @@
 //! One lock is around the engine, and nobody holds it while a socket blocks. A second lock is around the writing side and is held
 //! while the socket is written to. The reader only tries it: if a writer has it, that writer sends the reader's replies as well.
 
+use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
@@ -49,6 +50,46 @@ struct State {
     /// What the engine has put and nobody has begun to write.
     queued: Vec<u8>,
     layer: Layer,
+    trace: Trace,
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the peer to us.
+    Received,
+    /// From us to the peer.
+    Sent,
+}
+
+/// Who wants to see the bytes of the frames.
+pub(crate) enum Trace {
+    Nobody,
+    Somebody(Box<dyn Watch>),
+}
+
+/// A function that sees the bytes of the frames.
+pub(crate) trait Watch: FnMut(Direction, &[u8]) + Send {}
+
+impl<F: FnMut(Direction, &[u8]) + Send> Watch for F {}
+
+impl Trace {
+    const fn is_on(&self) -> bool {
+        matches!(self, Self::Somebody(_))
+    }
+
+    pub(crate) fn see(&mut self, direction: Direction, bytes: &[u8]) {
+        match self {
+            Self::Somebody(trace) if !bytes.is_empty() => trace(direction, bytes),
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Trace").field(&self.is_on()).finish()
+    }
 }
 
 /// What a thread holds while it writes.
@@ -63,6 +104,7 @@ struct Reading<S> {
     stream: S,
     shared: Arc<Shared<S>>,
     raw: Option<Raw>,
+    traced: bool,
 }
 
 /// What was received and goes through a layer.
@@ -82,13 +124,15 @@ pub(crate) fn split<S: CloneStream>(
     outbox: Outbox,
     inbox: Inbox,
     timing: Timing,
+    trace: Trace,
 ) -> io::Result<(Reader<S>, Writer<S>)> {
     let raw = (!layer.is_none()).then(|| Raw { buffer: vec![0; READ_BUFFER].into(), start: 0, end: 0, ended: false });
+    let traced = trace.is_on();
     // What was queued before is not encrypted yet: it goes through the layer like everything else.
     let queued = outbox.into_unsent();
     let writing = Mutex::new(Writing { stream: stream.try_clone()?, outbox: Outbox::new() });
-    let shared = Arc::new(Shared { state: Mutex::new(State { engine, queued, layer }), writing });
-    let reading = Reading { stream, shared: Arc::clone(&shared), raw };
+    let shared = Arc::new(Shared { state: Mutex::new(State { engine, queued, layer, trace }), writing });
+    let reading = Reading { stream, shared: Arc::clone(&shared), raw, traced };
     Ok((Reader { receiver: Receiver::new(reading, inbox, timing) }, Writer { shared }))
 }
 
@@ -111,7 +155,8 @@ impl<S: CloneStream> Shared<S> {
 
     /// Moves what is queued into the outbox.
     fn take_queued(&self, outbox: &mut Outbox) -> io::Result<()> {
-        let State { queued, layer, .. } = &mut *lock(&self.state);
+        let State { queued, layer, trace, .. } = &mut *lock(&self.state);
+        trace.see(Direction::Sent, queued);
         layer.seal(queued, &[], outbox).map(drop)
     }
 
@@ -156,8 +201,10 @@ impl<S: CloneStream> Shared<S> {
         written: io::Result<()>,
     ) -> Result<io::Result<()>, SendError> {
         let behind = {
-            let State { engine, queued, layer } = &mut *lock(&self.state);
+            let State { engine, queued, layer, trace } = &mut *lock(&self.state);
             let behind = queue_frame(engine, frame, queued)?;
+            trace.see(Direction::Sent, queued);
+            trace.see(Direction::Sent, behind);
             // What is queued from now on comes behind the payload.
             match layer.seal(queued, behind, &mut writing.outbox) {
                 Ok(behind) => behind,
@@ -172,6 +219,23 @@ impl<S: CloneStream> Shared<S> {
                 Err(error)
             }
         })
+    }
+}
+
+impl<S: CloneStream> Reading<S> {
+    fn read_plain(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(raw) = &mut self.raw else { return self.stream.read(buffer) };
+        loop {
+            let mut unread = &raw.buffer[raw.start..raw.end];
+            let opened = lock(&self.shared.state).layer.open(&mut unread, raw.ended, buffer);
+            raw.start = raw.end - unread.len();
+            if let Some(count) = opened? {
+                return Ok(count);
+            }
+            (raw.start, raw.end) = (0, 0);
+            raw.end = self.stream.read(&mut raw.buffer)?.min(raw.buffer.len());
+            raw.ended = raw.end == 0;
+        }
     }
 }
 
@@ -195,18 +259,12 @@ impl<S: CloneStream> Side for Reading<S> {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(raw) = &mut self.raw else { return self.stream.read(buffer) };
-        loop {
-            let mut unread = &raw.buffer[raw.start..raw.end];
-            let opened = lock(&self.shared.state).layer.open(&mut unread, raw.ended, buffer);
-            raw.start = raw.end - unread.len();
-            if let Some(count) = opened? {
-                return Ok(count);
-            }
-            (raw.start, raw.end) = (0, 0);
-            raw.end = self.stream.read(&mut raw.buffer)?.min(raw.buffer.len());
-            raw.ended = raw.end == 0;
+        let count = self.read_plain(buffer)?;
+        // Without a trace, no read of a plain socket takes the lock for this.
+        if self.traced {
+            lock(&self.shared.state).trace.see(Direction::Received, &buffer[..count.min(buffer.len())]);
         }
+        Ok(count)
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {

@@ -9,7 +9,7 @@ use crate::error::{Error, ResponseHead};
 use crate::inbox::{Engine, Inbox};
 use crate::outbox::{Frame, Outbox, frames, queue, queue_frame};
 use crate::receiver::{Receiver, Side};
-use crate::split::{Reader, Writer, split};
+use crate::split::{Direction, Reader, Trace, Writer, split};
 use crate::stream::{CloneStream, SplitStream, Stream};
 use crate::timing::Timing;
 
@@ -275,8 +275,33 @@ impl<S: Stream> WebSocket<S> {
     where
         S: SplitStream<Raw = R>,
     {
+        self.split_with(Trace::Nobody)
+    }
+
+    /// As [`split`](Self::split), and shows the bytes of all frames to `trace`, received and sent, as they are without TLS. It is called
+    /// under a lock of both halves, so it should be quick.
+    ///
+    /// # Errors
+    ///
+    /// As [`split`](Self::split).
+    pub fn split_traced<R: CloneStream>(
+        self,
+        trace: impl FnMut(Direction, &[u8]) + Send + 'static,
+    ) -> io::Result<(Reader<R>, Writer<R>)>
+    where
+        S: SplitStream<Raw = R>,
+    {
+        let mut trace = Trace::Somebody(Box::new(trace));
+        trace.see(Direction::Received, self.receiver.inbox.unread());
+        self.split_with(trace)
+    }
+
+    fn split_with<R: CloneStream>(self, trace: Trace) -> io::Result<(Reader<R>, Writer<R>)>
+    where
+        S: SplitStream<Raw = R>,
+    {
         let Receiver { side: Owner { stream, engine, outbox }, inbox, timing, .. } = self.receiver;
         let (stream, layer) = stream.into_raw();
-        split(stream, layer, engine, outbox, inbox, timing)
+        split(stream, layer, engine, outbox, inbox, timing, trace)
     }
 }
