@@ -40,10 +40,11 @@
 //!
 //! | call | appends | writes |
 //! |---|---|---|
-//! | `queue`, `queue_part`, `ping` | yes | no, unless the message is long |
-//! | `send`, `send_part` | yes | yes |
+//! | `queue`, `queue_prepared` | yes | a long message, or a queue of 64 KiB |
+//! | `send`, `send_part`, `ping` | yes | yes |
 //! | `flush` | | yes |
 //! | `read`, `read_owned`, `read_piece` | replies | before they block |
+//! | `start_close` | a Close | yes |
 //! | `close` | a Close | yes, and reads until the peer has answered |
 //!
 //! # How a connection ends
@@ -69,6 +70,7 @@ mod websocket;
 pub use client::{ConnectOptions, connect};
 pub use error::{AcceptError, ConnectError, Error, ResponseHead};
 pub use layer::Layer;
+pub use sansocket;
 pub use sansocket::handshake::{Accept, HeadLimits, OriginPolicy, Reject};
 pub use sansocket::{
     CloseCode, EndedBy, Ending, Kind, Limits, Message, OwnedMessage, Piece, Prepared, ProtocolError, SendError,
@@ -98,7 +100,15 @@ fn receive_more(stream: &mut impl Stream, received: &mut Vec<u8>, limit: timing:
     }
 }
 
-/// The README's examples are tests.
+/// The examples of the README and of the docs are tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
+mod docs {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../docs/embedding.md")]
+    struct Embedding;
+    #[doc = include_str!("../../../docs/faq.md")]
+    struct Faq;
+    #[doc = include_str!("../../../docs/from-tungstenite.md")]
+    struct FromTungstenite;
+}

@@ -31,6 +31,11 @@ impl Outbox {
         Self { bytes: Vec::new(), sent: 0 }
     }
 
+    /// Whether so much is queued that it is time to write.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.bytes.len() >= FRAME
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -84,10 +89,7 @@ impl Outbox {
 /// Queues a message that fits a frame. `None`: it is longer, or better written without a copy.
 pub(crate) fn queue(engine: &mut Engine, message: Message<'_>, out: &mut Vec<u8>) -> Option<Result<(), SendError>> {
     let most = if engine.is_server() { GATHERED } else { FRAME };
-    (message.as_bytes().len() <= most).then(|| match message {
-        Message::Text(text) => engine.send_text(text, out),
-        Message::Binary(bytes) => engine.send_binary(bytes, out),
-    })
+    (message.as_bytes().len() <= most).then(|| engine.send(message, out))
 }
 
 /// A frame of a message.

@@ -14,7 +14,7 @@ use crate::READ_BUFFER;
 use crate::error::Error;
 use crate::inbox::{Engine, Inbox};
 use crate::layer::Layer;
-use crate::outbox::{Frame, Outbox, frames, queue, queue_frame};
+use crate::outbox::{FRAME, Frame, Outbox, frames, queue, queue_frame};
 use crate::receiver::{Receiver, Side};
 use crate::stream::CloneStream;
 use crate::timing::Timing;
@@ -193,6 +193,11 @@ impl<S: CloneStream> Shared<S> {
         }
     }
 
+    /// Writes what is queued, if it has become much.
+    fn write_if_full(&self, writing: &mut Writing<S>) -> io::Result<()> {
+        if self.with_engine(|_, out| out.len()) >= FRAME { self.write(writing) } else { Ok(()) }
+    }
+
     /// Queues a frame, and writes it together with all that was queued before it, unless `written` has failed already.
     fn write_frame(
         &self,
@@ -331,7 +336,8 @@ impl<S: CloneStream> Writer<S> {
         let message = message.into();
         let mut writing = lock(&self.shared.writing);
         if let Some(queued) = self.shared.with_engine(|engine, out| queue(engine, message, out)) {
-            return Ok(queued?);
+            queued?;
+            return Ok(self.shared.write_if_full(&mut writing)?);
         }
         let mut written = Ok(());
         for frame in frames(message) {
@@ -356,8 +362,9 @@ impl<S: CloneStream> Writer<S> {
     ///
     /// As there.
     pub fn queue_prepared(&self, prepared: &Prepared) -> Result<(), Error> {
-        let _writing = lock(&self.shared.writing);
-        Ok(self.shared.with_engine(|engine, out| engine.send_prepared(prepared, out))?)
+        let mut writing = lock(&self.shared.writing);
+        self.shared.with_engine(|engine, out| engine.send_prepared(prepared, out))?;
+        Ok(self.shared.write_if_full(&mut writing)?)
     }
 
     /// As [`WebSocket::send_part`](crate::WebSocket::send_part). Parts of one message are to be sent by one thread.
@@ -379,6 +386,11 @@ impl<S: CloneStream> Writer<S> {
     pub fn ping(&self, payload: &[u8]) -> Result<(), Error> {
         self.shared.with_engine(|engine, out| engine.ping(payload, out))?;
         self.flush()
+    }
+
+    /// Whether messages may still be sent.
+    pub fn may_send(&self) -> bool {
+        self.shared.with_engine(|engine, _| engine.may_send())
     }
 
     /// Writes all that is queued.

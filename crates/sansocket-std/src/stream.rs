@@ -8,9 +8,8 @@ use crate::layer::Layer;
 
 /// A blocking stream of bytes.
 ///
-/// Any `Read + Write` becomes one by an empty `impl Stream for Mine {}`. What the defaults leave out only makes an end less orderly:
-/// without `shutdown_write`, a peer that violates the protocol may not get to see why; without the time limits, waiting for a
-/// peer's end has no limit.
+/// Any `Read + Write` becomes one by an empty `impl Stream for Mine {}`. Without `shutdown_write`, a peer that violates the protocol may
+/// not get to see why. Without the time limits, the adapter has none either: no keepalive, and no end to waiting for a peer.
 pub trait Stream: Read + Write {
     /// Tells the peer that nothing more will be written.
     ///

@@ -101,7 +101,7 @@ impl<S: Stream> WebSocket<S> {
     }
 
     /// Appends a message to what will be written by [`flush`](Self::flush), [`send`](Self::send) or a read. A long message is
-    /// written at once.
+    /// written at once, and so is a queue of 64 KiB.
     ///
     /// # Errors
     ///
@@ -111,7 +111,8 @@ impl<S: Stream> WebSocket<S> {
         self.receiver.timing.active(true);
         let Owner { stream, engine, outbox } = &mut self.receiver.side;
         if let Some(queued) = queue(engine, message, &mut outbox.bytes) {
-            return Ok(queued?);
+            queued?;
+            return self.flush_if_full();
         }
         let mut written = Ok(());
         for frame in frames(message) {
@@ -143,7 +144,12 @@ impl<S: Stream> WebSocket<S> {
     pub fn queue_prepared(&mut self, prepared: &Prepared) -> Result<(), Error> {
         self.receiver.timing.active(true);
         let Owner { engine, outbox, .. } = &mut self.receiver.side;
-        Ok(engine.send_prepared(prepared, &mut outbox.bytes)?)
+        engine.send_prepared(prepared, &mut outbox.bytes)?;
+        self.flush_if_full()
+    }
+
+    fn flush_if_full(&mut self) -> Result<(), Error> {
+        if self.receiver.side.outbox.is_full() { self.flush() } else { Ok(()) }
     }
 
     /// Sends a part of a message, whose length nobody needs to know; `last` ends it. Parts of a text may cut characters.

@@ -4,6 +4,7 @@ use core::fmt;
 use core::str;
 
 use crate::ProtocolError;
+use crate::message::Piece;
 
 /// What came from the peer. Pieces of messages borrow the caller's input, never the connection.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,18 @@ pub enum Event<'b> {
     Close,
     /// The peer violated the protocol or overran a limit. If a Close was due, it is in the output.
     Failed(ProtocolError),
+}
+
+impl<'b> Event<'b> {
+    /// The piece of a text or a binary message, if this is one.
+    #[inline]
+    pub const fn piece(self) -> Option<Piece<'b>> {
+        match self {
+            Self::Text(text) => Some(Piece::Text(text)),
+            Self::Binary(binary) => Some(Piece::Binary(binary)),
+            _ => None,
+        }
+    }
 }
 
 /// What a message is made of (RFC 6455, section 5.6).

@@ -165,7 +165,7 @@ impl<'b> From<Binary<'b>> for Piece<'b> {
 /// [`Limits::message`](crate::Limits::message).
 ///
 /// ```
-/// # use sansocket::{Connection, Event, Limits, Message, Messages, Negotiated, Server};
+/// # use sansocket::{Connection, Limits, Message, Messages, Negotiated, Server};
 /// # let mut connection = Connection::new(Server, Negotiated::default(), Limits::default());
 /// # let mut received = [0x01, 0x82, 0, 0, 0, 0, b'H', b'e', 0x80, 0x83, 0, 0, 0, 0, b'l', b'l', b'o'];
 /// # let mut out = Vec::new();
@@ -173,17 +173,14 @@ impl<'b> From<Binary<'b>> for Piece<'b> {
 /// let mut messages = Messages::new();
 /// let mut input = &mut received[..];
 /// while let Some(event) = connection.receive(&mut input, &mut out) {
-///     match event {
-///         Event::Text(text) if text.is_last() => match messages.finish(text) {
-///             Ok(message) => seen.push(message.to_owned()),
-///             Err(error) => connection.fail(error, &mut out),
-///         },
-///         Event::Text(text) => match messages.append(text) {
-///             Ok(()) => {}
-///             Err(error) => connection.fail(error, &mut out),
-///         },
-///         // Binary messages likewise.
-///         _ => {}
+///     let Some(piece) = event.piece() else { continue };
+///     let joined = if piece.is_last() {
+///         messages.finish(piece).map(|message| seen.push(message.to_owned()))
+///     } else {
+///         messages.append(piece)
+///     };
+///     if let Err(error) = joined {
+///         connection.fail(error, &mut out);
 ///     }
 /// }
 /// # assert_eq!(seen, [Message::Text("Hello").to_owned()]);

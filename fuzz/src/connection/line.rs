@@ -15,6 +15,9 @@ pub(super) const OWN_CLOSE: (CloseCode, &str) = (CloseCode::NORMAL, "bye");
 /// The most output for a byte of input: a masked pong without payload is three times its ping.
 const MAX_RATIO: usize = 3;
 
+/// How many bytes are fed behind the end: more than one frame that could be answered.
+const BEHIND: usize = 300;
+
 /// What must not depend on how the stream was cut.
 #[derive(Debug, PartialEq)]
 pub(super) struct Outcome {
@@ -169,8 +172,9 @@ impl Line {
         }
     }
 
-    /// Ends the transport. `behind` is then fed once more, and must not change anything.
-    fn end(mut self, behind: &[u8]) -> Outcome {
+    /// Ends the transport. The beginning of `bytes`, all that was fed, is then fed once more, and must not change anything.
+    fn end(mut self, bytes: &[u8]) -> Outcome {
+        let behind = &bytes[..bytes.len().min(BEHIND)];
         let next_step = self.connection.next_step();
         if next_step != NextStep::Open {
             self.expect_silence(behind);
@@ -181,7 +185,7 @@ impl Line {
         self.expect_silence(behind);
         let failure = self.connection.failure();
         self.out.empty_into(&mut self.wire);
-        assert!(self.wire.len() <= self.own + MAX_RATIO * behind.len() + MAX_REPLY);
+        assert!(self.wire.len() <= self.own + MAX_RATIO * bytes.len() + MAX_REPLY);
         Outcome { transcript: self.recorder.finish(ending), output: self.wire, failure, next_step, ending }
     }
 

@@ -48,7 +48,7 @@ pub mod flags {
 }
 
 /// Streams above this are not fed byte for byte all the way: the invariant would be the same, the fuzzer slow.
-const BYTE_FOR_BYTE: usize = 2048;
+const BYTE_FOR_BYTE: usize = 512;
 
 /// A connection and what its peer sends.
 #[derive(Debug)]

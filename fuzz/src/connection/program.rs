@@ -17,7 +17,8 @@ pub(crate) mod op {
     pub(crate) const TEXT_PART: u8 = 2;
     /// A binary frame without FIN: payload.
     pub(crate) const BINARY_PART: u8 = 3;
-    /// A text message in frames that may cut characters: text, count, and each cut as a byte; with bit 7, a ping follows.
+    /// A text message in frames that may cut characters: text, count (with bits 6 and 7 as many bytes less at the end, which may leave
+    /// half a character), and each cut as a byte; with bit 7, a ping follows.
     pub(crate) const TEXT_IN_PARTS: u8 = 4;
     /// A ping: payload.
     pub(crate) const PING: u8 = 5;
@@ -48,10 +49,13 @@ pub(crate) mod op {
 /// Lengths at the borders of their forms, and around what a length can be.
 const LENGTHS: [u64; 10] = [125, 126, 127, 1000, 65535, 65536, 1 << 32, (1 << 63) - 1, 1 << 63, u64::MAX];
 
+/// A program is cut short where its stream has so many bytes: one of the longest frames, and some.
+const ENOUGH: usize = 66_000;
+
 /// The stream that the program makes for `reader`.
 pub(super) fn run(reader: Side, u: &mut Unstructured<'_>) -> Vec<u8> {
     let mut stream = Stream { reader, key: [0; 4], frames: 0, inside: false, bytes: Vec::new() };
-    while !u.is_empty() {
+    while !u.is_empty() && stream.bytes.len() < ENOUGH {
         stream.step(u);
     }
     stream.bytes
@@ -127,8 +131,9 @@ impl Stream {
     /// Appends a text message in frames, with pings in between.
     fn text_in_parts(&mut self, u: &mut Unstructured<'_>) {
         let text = text(u);
-        let mut rest = text.as_bytes();
-        for _ in 0..byte(u) % 6 {
+        let count = byte(u);
+        let mut rest = &text.as_bytes()[..text.len().saturating_sub(usize::from(count >> 6))];
+        for _ in 0..(count & 0x3F) % 6 {
             let cut = byte(u);
             let (part, tail) = rest.split_at(usize::from(cut & 0x7F) % (rest.len() + 1));
             rest = tail;

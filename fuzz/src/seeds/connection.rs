@@ -79,6 +79,8 @@ pub(super) fn seeds() -> Vec<Seed> {
             "limit-of-fragments",
             input(ANY_LENGTH, 0, 2, &[9], &[&[op::BINARY_PART, 0, op::BINARY_PART, 0, op::BINARY, 0]]),
         ),
+        // The last two bytes are left out, and the last frame may be cut off as an empty one.
+        ("text-in-parts-cut-at-its-end", input(OPEN, 0, 0, &[9], &[&[op::TEXT_IN_PARTS], &wide, &[0x82, 3, 0x84]])),
         // The end of a message inside a character, and a character that cannot be.
         ("text-cut-at-its-end", input(OPEN, 0, 0, &[7], &[&[op::TEXT_OF_BYTES, 0x80, 3, b'a', 0xE2, 0x82]])),
         (

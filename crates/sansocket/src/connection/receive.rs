@@ -42,8 +42,8 @@ impl<R: Role> Connection<R> {
         self.receive_any(input, out)
     }
 
-    /// Whether `input` holds the rest of a message's last frame: `receive` over it will give the last piece of a message, or
-    /// find the message to be bad, if the output has room for [`MAX_REPLY`](crate::MAX_REPLY) bytes.
+    /// Whether `input` holds the rest of a message's last frame: without more input, `receive` will give the last piece of a message (a
+    /// character that was cut may come before it, as a piece of its own), or find the message to be bad, if the output has room for [`MAX_REPLY`](crate::MAX_REPLY) bytes.
     ///
     /// An adapter that lends messages out of its own buffer asks this before it borrows the buffer for good.
     pub fn completes_message(&self, input: &[u8]) -> bool {

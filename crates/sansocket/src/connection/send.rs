@@ -6,6 +6,7 @@ use crate::close::MAX_REASON;
 use crate::event::Kind;
 use crate::frame::{FrameHeader, MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode};
 use crate::mask::apply_mask;
+use crate::message::Message;
 use crate::output::Output;
 use crate::role::Role;
 use crate::utf8::CutChar;
@@ -34,6 +35,23 @@ impl<R: Role> Connection<R> {
     #[inline]
     pub fn send_binary(&mut self, bytes: &[u8], out: &mut (impl Output + ?Sized)) -> Result<(), SendError> {
         self.send_whole(Opcode::Binary, bytes, out)
+    }
+
+    /// Sends a message of either kind in one frame: [`send_text`](Self::send_text) or [`send_binary`](Self::send_binary).
+    ///
+    /// # Errors
+    ///
+    /// As theirs.
+    #[inline]
+    pub fn send<'m>(
+        &mut self,
+        message: impl Into<Message<'m>>,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        match message.into() {
+            Message::Text(text) => self.send_text(text, out),
+            Message::Binary(bytes) => self.send_binary(bytes, out),
+        }
     }
 
     /// Sends a part of a message as a frame; `last` ends the message. Parts have any size, and nobody needs to know how many follow.

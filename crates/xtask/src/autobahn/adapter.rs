@@ -1,20 +1,16 @@
 //! What the suite is run against: an adapter's server, in `sansocket serve`, and its client, in this process.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use sansocket::OwnedMessage;
 
-use super::process::{self, Running};
-
-/// How long our server may take to listen.
-const START_LIMIT: Duration = Duration::from_secs(30);
+use crate::process;
 
 /// A way to use the engine, and how to test it.
 #[derive(Debug)]
@@ -24,7 +20,7 @@ pub(super) struct Adapter {
     /// In the suite's reports.
     pub(super) agent: &'static str,
     /// What `sansocket serve` is told besides the address.
-    serve: &'static [&'static str],
+    pub(super) serve: &'static [&'static str],
     client: Client,
 }
 
@@ -42,42 +38,6 @@ impl Adapter {
             let names: Vec<_> = ADAPTERS.iter().map(|adapter| adapter.name).collect();
             format!("there is: {}", names.join(", "))
         })
-    }
-}
-
-/// An adapter's server, which runs until this is dropped.
-pub(super) struct Server {
-    _running: Running,
-    url: String,
-}
-
-impl Server {
-    /// Builds and starts it, with its log in the folder.
-    pub(super) fn start(adapter: &Adapter, target: &Path, folder: &Path) -> Result<Self> {
-        process::run(process::cargo().args(["build", "--release", "--package", "sansocket-cli"]))?;
-        let mut command = Command::new(target.join("release/sansocket"));
-        command.args(["serve", "--bind", "127.0.0.1:0"]).args(adapter.serve);
-        command.stdout(Stdio::piped()).stderr(process::log(&folder.join("server.log"))?);
-        let mut running = Running::start(&mut command, None)?;
-        let mut stdout = BufReader::new(running.take_stdout().context("our server has no stdout")?);
-
-        let (first_line, received) = mpsc::channel();
-        thread::spawn(move || {
-            let mut line = String::new();
-            let _ = first_line.send(stdout.read_line(&mut line).map(|_| line));
-            // Were nobody to read on, the server would stop at a full pipe.
-            let _ = io::copy(&mut stdout, &mut io::sink());
-        });
-        let line = received.recv_timeout(START_LIMIT).context("our server does not say where it listens")??;
-        match line.trim_end().strip_prefix("listening on ") {
-            Some(url) => Ok(Self { _running: running, url: url.to_owned() }),
-            None => bail!("our server began with {line:?} instead of where it listens"),
-        }
-    }
-
-    /// Where it listens.
-    pub(super) fn url(&self) -> &str {
-        &self.url
     }
 }
 

@@ -8,9 +8,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::process;
-use super::remove;
 use super::suite::{Python, Suite};
+use crate::folder::remove;
+use crate::process;
 
 /// The suite's version.
 const VERSION: &str = "25.10.1";

@@ -7,7 +7,6 @@
 mod adapter;
 mod cases;
 mod install;
-mod process;
 mod report;
 mod suite;
 mod table;
@@ -16,14 +15,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use self::adapter::{Adapter, Server};
+use self::adapter::Adapter;
 use self::cases::Glob;
 use self::report::Expectations;
 use self::suite::Suite;
+use crate::folder;
+use crate::serve::{self, Server};
 
 /// How long the suite may take in one role.
 const TIME_LIMIT: Duration = Duration::from_secs(20 * 60);
@@ -55,13 +56,13 @@ enum Role {
 
 /// Runs the suite in each role that was asked for; whether every result was as expected.
 pub(crate) fn run(options: &Options) -> Result<bool> {
-    let target = target_folder()?;
+    let target = folder::target()?;
     let expectations = Expectations::load()?.narrow(&options.cases)?;
     let suite = install::find_or_install(&target.join("autobahn"))?;
     let run = |role: &str, test: fn(&Run) -> Result<()>| {
         let Options { adapter, cases, .. } = options;
         let folder = target.join("autobahn").join(format!("{role}-{}", adapter.name));
-        empty(&folder)?;
+        folder::empty(&folder)?;
         println!("{role} of {}: {} cases, logs and reports in {}", adapter.agent, expectations.len(), folder.display());
         test(&Run { suite: &suite, adapter, cases, target: &target, folder: &folder })?;
         report::judge(&folder, adapter.agent, &expectations)
@@ -86,7 +87,8 @@ struct Run<'r> {
 
 /// The suite is the client of our server.
 fn test_server(run: &Run) -> Result<()> {
-    let server = Server::start(run.adapter, run.target, run.folder)?;
+    serve::build()?;
+    let server = Server::start(run.adapter.serve, run.target, &run.folder.join("server.log"))?;
     let spec = run.spec("servers", json!([{ "agent": run.adapter.agent, "url": server.url() }]))?;
     run.suite.start("fuzzingclient", &spec, run.folder)?.wait(Instant::now() + TIME_LIMIT)
 }
@@ -110,28 +112,4 @@ impl Run<'_> {
         fs::write(&path, format!("{spec:#}\n")).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }
-}
-
-/// Cargo's target folder of this workspace.
-fn target_folder() -> Result<PathBuf> {
-    let metadata = process::cargo().args(["metadata", "--format-version", "1", "--no-deps"]).output();
-    let metadata = metadata.context("cannot run cargo metadata")?;
-    ensure!(metadata.status.success(), "cargo metadata failed: {}", String::from_utf8_lossy(&metadata.stderr));
-    let metadata: Value = serde_json::from_slice(&metadata.stdout).context("cargo metadata wrote no JSON")?;
-    let folder = metadata["target_directory"].as_str().context("cargo metadata names no target_directory")?;
-    Ok(folder.into())
-}
-
-/// Makes the folder be there, with nothing in it.
-fn empty(folder: &Path) -> Result<()> {
-    remove(folder)?;
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
-}
-
-/// Makes the folder not be there.
-fn remove(folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
-    }
-    Ok(())
 }

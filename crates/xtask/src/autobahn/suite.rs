@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::process::{self, LOOK, Running};
+use crate::process::{self, LOOK, Running};
 
 /// How long the suite's server may take to accept connections.
 const START_LIMIT: Duration = Duration::from_secs(30);

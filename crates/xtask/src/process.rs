@@ -2,66 +2,76 @@
 
 use std::env;
 use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 /// The wait between two looks at a foreign process.
-pub(super) const LOOK: Duration = Duration::from_millis(50);
+pub(crate) const LOOK: Duration = Duration::from_millis(50);
 
 /// Cargo, the one that runs us.
-pub(super) fn cargo() -> Command {
+pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     cargo
 }
 
 /// Whether the command runs to its end and succeeds; what it says is dropped.
-pub(super) fn succeeds(command: &mut Command) -> bool {
+pub(crate) fn succeeds(command: &mut Command) -> bool {
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 
 /// Runs the command, which may speak to the user, and wants it to succeed.
-pub(super) fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
     ensure!(status.success(), "{command:?} ended with {status}");
     Ok(())
 }
 
 /// A new file for what a process says.
-pub(super) fn log(path: &Path) -> Result<File> {
+pub(crate) fn log(path: &Path) -> Result<File> {
     File::create(path).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// A process that is killed when it is dropped, and then cleaned up after.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
     clean_up: Option<Command>,
 }
 
 impl Running {
     /// Starts the command; `clean_up` ends what killing the process does not.
-    pub(super) fn start(command: &mut Command, clean_up: Option<Command>) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command, clean_up: Option<Command>) -> Result<Self> {
         let child = command.stdin(Stdio::null()).spawn().with_context(|| format!("cannot run {command:?}"))?;
         Ok(Self { child, clean_up })
     }
 
-    /// What the process says, if it was started with a pipe for it; once.
-    pub(super) fn take_stdout(&mut self) -> Option<ChildStdout> {
-        self.child.stdout.take()
+    /// The lines that the process says, if it was started with a pipe for them; once.
+    pub(crate) fn lines(&mut self) -> Result<Receiver<String>> {
+        let stdout = self.child.stdout.take().context("a process has no stdout to be read")?;
+        let (line, lines) = mpsc::channel();
+        thread::spawn(move || {
+            // Read to the end, whether somebody listens or not: a process stops at a full pipe.
+            for said in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = line.send(said);
+            }
+        });
+        Ok(lines)
     }
 
     /// How the process ended, if it has.
-    pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.child.try_wait().context("cannot look at a process")
     }
 
     /// Waits for the process to end; none: the deadline came first.
-    pub(super) fn wait(&mut self, deadline: Instant) -> Result<Option<ExitStatus>> {
+    pub(crate) fn wait(&mut self, deadline: Instant) -> Result<Option<ExitStatus>> {
         loop {
             match self.ended()? {
                 None if Instant::now() < deadline => thread::sleep(LOOK),
