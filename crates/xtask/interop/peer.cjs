@@ -7,13 +7,67 @@ const http = require("node:http");
 const https = require("node:https");
 const { WebSocket, WebSocketServer } = require("ws");
 
-const kase = JSON.parse(process.argv[2]);
-const text = kase.kind === "text";
-const options = { perMessageDeflate: kase.deflate, maxPayload: 32 << 20 };
-
-const print = (value) => console.log(JSON.stringify(value));
+const told = JSON.parse(process.argv[2]);
+const text = told.kind === "text";
+const options = { perMessageDeflate: told.deflate, maxPayload: 32 << 20 };
 
 function message(size) {
   if (text) return Buffer.from("aé€😀".repeat(size / 10) + "x".repeat(size % 10));
-  return Buffer.from(Array.from({ length: 251 }, (_, i) => i)).toString("latin1");
+  return Buffer.alloc(size, Uint8Array.from({ length: 251 }, (_, at) => at));
+}
+
+async function act(ws) {
+  if (told.act === "send") {
+    for (const sent of told.sizes.map(message)) {
+      const back = once(ws, "message");
+      const step = told.fragment || sent.length;
+      let at = 0;
+      do {
+        ws.send(sent.subarray(at, at + step), { binary: !text, fin: at + step >= sent.length });
+        at += step;
+      } while (at < sent.length);
+      const [received, binary] = await back;
+      if (binary === text || !received.equals(sent)) throw Error(`${sent.length} bytes came back as another message`);
+    }
+  } else if (told.act === "ping") {
+    const pong = once(ws, "pong");
+    ws.ping("from the peer");
+    const [payload] = await pong;
+    if (payload.toString() !== "from the peer") throw Error(`the pong has ${payload}`);
+  } else if (told.act === "await pings") {
+    for (let count = 0; count < 3; count += 1) await once(ws, "ping");
+  }
+  if (told.act !== "echo") ws.close(told.code, told.reason);
+}
+
+function play(ws, offered) {
+  const pings = [];
+  let error = "closed too early";
+  ws.on("ping", (payload) => pings.push(payload.toString()));
+  ws.on("error", (caught) => (error = caught.message));
+  ws.addEventListener("close", ({ code, reason, wasClean: clean }) => {
+    print({ code, reason, clean, pings, error, offered: offered(), accepted: ws.extensions !== "" });
+  });
+  if (told.act === "echo") ws.on("message", (received, binary) => ws.send(received, { binary }));
+  const acted = ws.readyState === WebSocket.OPEN ? act(ws) : once(ws, "open").then(() => act(ws));
+  acted.then(() => (error = null)).catch((caught) => ((error = caught.message), ws.close()));
+}
+
+function print(value) {
+  console.log(JSON.stringify(value));
+}
+
+if (told.role === "client") {
+  const ws = new WebSocket(told.url, { ...options, ca: told.ca && readFileSync(told.ca) });
+  let request;
+  ws.on("upgrade", (response) => (request = response.req));
+  play(ws, () => request?.getHeader("sec-websocket-extensions") !== undefined);
+} else {
+  const files = told.key && { cert: readFileSync(told.certificate), key: readFileSync(told.key) };
+  const server = files ? https.createServer(files) : http.createServer();
+  new WebSocketServer({ ...options, server }).on("connection", (ws, request) => {
+    server.close();
+    play(ws, () => request.headers["sec-websocket-extensions"] !== undefined);
+  });
+  server.listen(0, "127.0.0.1", () => print({ port: server.address().port }));
 }

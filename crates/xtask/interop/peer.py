@@ -5,27 +5,26 @@ import json
 import ssl
 import sys
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.client import connect
+from websockets.asyncio.connection import Connection
+from websockets.asyncio.server import serve
 from websockets.frames import Opcode
-from websockets.protocol import State
 
 case = json.loads(sys.argv[1])
 text = case["kind"] == "text"
+options = dict(compression="deflate" if case["deflate"] else None, max_size=32 << 20, ping_interval=None)
+pings = []
+played = asyncio.Event()
+process_event = Connection.process_event
 
 
-def recording(base):
-    """A connection that keeps the payloads of the pings that come."""
+def record(ws, event):
+    if event.opcode is Opcode.PING:
+        pings.append(bytes(event.data).decode())
+    process_event(ws, event)
 
-    class Recording(base):
-        pings = ()
 
-        def process_event(self, event):
-            if getattr(event, "opcode", None) is Opcode.PING:
-                self.pings += (bytes(event.data).decode(),)
-            super().process_event(event)
-
-    return Recording
+Connection.process_event = record  # the library answers pings and tells nobody
 
 
 def message(size):
@@ -37,20 +36,15 @@ async def act(ws):
         async for received in ws:
             await ws.send(received)
     elif case["act"] == "send":
-        for size in case["sizes"]:
-            await ws.send(message(size))
-            assert await ws.recv() == message(size), f"another message came back for {size} bytes"
-    elif case["act"] == "fragments":
-        whole = message(1000)
-        octets = whole.encode() if text else whole
-        await ws.send([octets[at : at + 7] for at in range(0, len(octets), 7)], text=text)
-        assert await ws.recv() == whole, "another message came back"
+        for sent in map(message, case["sizes"]):
+            whole, step = sent.encode() if text else sent, case["fragment"]
+            await ws.send([whole[at : at + step] for at in range(0, len(whole), step)] if step else whole, text=text)
+            assert await ws.recv() == sent, f"{len(whole)} bytes came back as another message"
     elif case["act"] == "ping":
         await (await ws.ping(b"from the peer"))
     elif case["act"] == "await pings":
-        while len(ws.pings) < 3 and ws.state is State.OPEN:
+        while len(pings) < 3 and ws.close_code is None:
             await asyncio.sleep(0.02)
-    await ws.close(case["code"], case["reason"])
 
 
 async def play(ws):
@@ -60,36 +54,26 @@ async def play(ws):
     except Exception as caught:
         # That the other side closes is what an echo waits for.
         error = None if case["act"] == "echo" and ws.protocol.close_rcvd else repr(caught)
-    await ws.wait_closed()
-    offered, accepted = ("Sec-WebSocket-Extensions" in head.headers for head in (ws.request, ws.response))
+    await ws.close(case["code"], case["reason"])
     clean = bool(ws.protocol.close_rcvd and ws.protocol.close_sent)
-    saw = dict(code=ws.close_code, reason=ws.close_reason, clean=clean, pings=ws.pings, error=error)
-    print(json.dumps(saw | dict(offered=offered, accepted=accepted)), flush=True)
+    saw = dict(code=ws.close_code, reason=ws.close_reason, clean=clean, pings=pings, error=error)
+    offered, accepted = ("Sec-WebSocket-Extensions" in head.headers for head in (ws.request, ws.response))
+    print(json.dumps(saw | dict(offered=offered, accepted=accepted)))
+    played.set()
 
 
 async def main():
-    options = dict(compression="deflate" if case["deflate"] else None, max_size=32 << 20, ping_interval=None)
     if case["role"] == "client":
         tls = ssl.create_default_context(cafile=case["ca"]) if case["ca"] else None
-        try:
-            ws = await connect(case["url"], ssl=tls, proxy=None, create_connection=recording(ClientConnection), **options)
-        except OSError as error:
-            print(json.dumps(dict(error=str(error))))
-        else:
-            await play(ws)
-        return
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) if case["key"] else None
-    if tls:
+        return await play(await connect(case["url"], ssl=tls, proxy=None, **options))
+    if tls := ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) if case["key"] else None:
         tls.load_cert_chain(case["certificate"], case["key"])
-    played = asyncio.Event()
-
-    async def play_once(ws):
-        await play(ws)
-        played.set()
-
-    async with serve(play_once, "127.0.0.1", 0, ssl=tls, create_connection=recording(ServerConnection), **options) as server:
+    async with serve(play, "127.0.0.1", 0, ssl=tls, **options) as server:
         print(json.dumps(dict(port=server.sockets[0].getsockname()[1])), flush=True)
         await played.wait()
 
 
-asyncio.run(main())
+try:
+    asyncio.run(main())
+except OSError as error:
+    print(json.dumps(dict(error=str(error))))

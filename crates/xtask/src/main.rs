@@ -1,6 +1,7 @@
 //! The project's own chores, as `cargo xtask <chore>`.
 
 mod autobahn;
+mod rfc_map;
 
 use std::process::ExitCode;
 
@@ -18,11 +19,14 @@ struct Arguments {
 enum Chore {
     /// Runs Autobahn|Testsuite against an adapter and compares the results with the expected ones.
     Autobahn(autobahn::Options),
+    /// Writes which test proves which requirement of RFC 6455, and checks that each of them exists.
+    RfcMap(rfc_map::Options),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let as_expected = match Arguments::parse().chore {
         Chore::Autobahn(options) => autobahn::run(&options)?,
+        Chore::RfcMap(options) => rfc_map::run(&options)?,
     };
     Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

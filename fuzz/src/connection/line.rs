@@ -8,6 +8,7 @@ use sansocket::{
 use sansocket_testkit::{Keys, Recorder, Side, Transcript};
 
 use super::Case;
+use super::meter::Meter;
 
 /// The code and the reason of a connection that closes first.
 pub(super) const OWN_CLOSE: (CloseCode, &str) = (CloseCode::NORMAL, "bye");
@@ -213,48 +214,5 @@ impl Line {
         assert!(!connection.may_send());
         assert_eq!(state(self), before);
         assert_eq!(self.wire.len() + self.out.bytes.len(), written, "written behind the end");
-    }
-}
-
-/// An output that counts what a call puts, takes no memory meanwhile, and holds the engine to its room.
-struct Meter {
-    /// What it holds.
-    bytes: Vec<u8>,
-    /// The most that it holds. `None`: it is emptied behind each call, and says that it has room for everything.
-    limit: Option<usize>,
-    /// Bytes put since this was last set to zero.
-    put: usize,
-}
-
-impl Meter {
-    /// An empty one, with its memory taken.
-    fn new(spare: Option<usize>) -> Self {
-        let limit = spare.map(|spare| MAX_REPLY + spare);
-        let bytes = Vec::with_capacity(limit.unwrap_or(0).max(MAX_REPLY));
-        Self { bytes, limit, put: 0 }
-    }
-
-    /// Whether it has room for everything.
-    fn is_unbounded(&self) -> bool {
-        self.limit.is_none()
-    }
-
-    /// Moves what it holds.
-    fn empty_into(&mut self, wire: &mut Vec<u8>) {
-        wire.append(&mut self.bytes);
-    }
-}
-
-impl Output for Meter {
-    fn room(&self) -> usize {
-        self.limit.map_or(usize::MAX, |limit| limit - self.bytes.len())
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> &mut [u8] {
-        self.put += bytes.len();
-        assert!(bytes.len() <= self.room() && self.put <= MAX_REPLY, "more than there is room for");
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        &mut self.bytes[start..]
     }
 }

@@ -20,6 +20,7 @@
 //! | rest | the stream, or the program that makes it (`program.rs`) |
 
 mod line;
+mod meter;
 mod oracle;
 mod program;
 
