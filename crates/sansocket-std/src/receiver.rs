@@ -31,6 +31,9 @@ pub(crate) trait Side {
     /// Reads once.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
+    /// Whether somebody else has sent a message since this was asked last.
+    fn has_sent(&mut self) -> bool;
+
     /// Tells the peer that nothing more will be written.
     fn shutdown_write(&mut self) -> io::Result<()>;
 }
@@ -119,6 +122,9 @@ impl<D: Side> Receiver<D> {
     /// Reads once, until something is due at most.
     fn fill(&mut self, call: Option<Time>) -> Result<usize, Fill> {
         let Self { side, inbox, timing, .. } = self;
+        if side.has_sent() {
+            timing.active(true);
+        }
         let wait = side.engine(|engine, _| timing.next_wait(call, engine));
         let start = timing.now();
         let read = if wait == Some(Duration::ZERO) {
@@ -128,6 +134,9 @@ impl<D: Side> Receiver<D> {
         };
         match read {
             Err(error) if is_timeout(&error) => {
+                if side.has_sent() {
+                    timing.active(true);
+                }
                 match side.engine(|engine, out| timing.waited(start, call, engine, out)) {
                     Waited::Expired | Waited::ReadOn => Err(Fill::Again),
                     Waited::InVain => Err(Fill::InVain),

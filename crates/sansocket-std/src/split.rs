@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ struct State {
     queued: Vec<u8>,
     layer: Layer,
     trace: Trace,
+    /// Whether a message was sent of which the reading half, which keeps the time, has not heard.
+    has_sent: bool,
 }
 
 /// Which way bytes go.
@@ -131,7 +134,8 @@ pub(crate) fn split<S: CloneStream>(
     // What was queued before is not encrypted yet: it goes through the layer like everything else.
     let queued = outbox.into_unsent();
     let writing = Mutex::new(Writing { stream: stream.try_clone()?, outbox: Outbox::new() });
-    let shared = Arc::new(Shared { state: Mutex::new(State { engine, queued, layer, trace }), writing });
+    let shared =
+        Arc::new(Shared { state: Mutex::new(State { engine, queued, layer, trace, has_sent: false }), writing });
     let reading = Reading { stream, shared: Arc::clone(&shared), raw, traced };
     Ok((Reader { receiver: Receiver::new(reading, inbox, timing) }, Writer { shared }))
 }
@@ -145,6 +149,13 @@ impl<S: CloneStream> Shared<S> {
     fn with_engine<T>(&self, with: impl FnOnce(&mut Engine, &mut Vec<u8>) -> T) -> T {
         let State { engine, queued, .. } = &mut *lock(&self.state);
         with(engine, queued)
+    }
+
+    /// As [`with_engine`](Self::with_engine), to send a message.
+    fn send<T>(&self, send: impl FnOnce(&mut Engine, &mut Vec<u8>) -> T) -> T {
+        let State { engine, queued, has_sent, .. } = &mut *lock(&self.state);
+        *has_sent = true;
+        send(engine, queued)
     }
 
     /// Whether there is something to be written that nobody has taken up.
@@ -206,7 +217,8 @@ impl<S: CloneStream> Shared<S> {
         written: io::Result<()>,
     ) -> Result<io::Result<()>, SendError> {
         let behind = {
-            let State { engine, queued, layer, trace } = &mut *lock(&self.state);
+            let State { engine, queued, layer, trace, has_sent } = &mut *lock(&self.state);
+            *has_sent = true;
             let behind = queue_frame(engine, frame, queued)?;
             trace.see(Direction::Sent, queued);
             trace.see(Direction::Sent, behind);
@@ -272,6 +284,10 @@ impl<S: CloneStream> Side for Reading<S> {
         Ok(count)
     }
 
+    fn has_sent(&mut self) -> bool {
+        mem::take(&mut lock(&self.shared.state).has_sent)
+    }
+
     fn shutdown_write(&mut self) -> io::Result<()> {
         lock(&self.shared.state).layer.close();
         self.shared.flush(true)?;
@@ -335,7 +351,7 @@ impl<S: CloneStream> Writer<S> {
     pub fn queue<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         let message = message.into();
         let mut writing = lock(&self.shared.writing);
-        if let Some(queued) = self.shared.with_engine(|engine, out| queue(engine, message, out)) {
+        if let Some(queued) = self.shared.send(|engine, out| queue(engine, message, out)) {
             queued?;
             return Ok(self.shared.write_if_full(&mut writing)?);
         }
@@ -363,7 +379,7 @@ impl<S: CloneStream> Writer<S> {
     /// As there.
     pub fn queue_prepared(&self, prepared: &Prepared) -> Result<(), Error> {
         let mut writing = lock(&self.shared.writing);
-        self.shared.with_engine(|engine, out| engine.send_prepared(prepared, out))?;
+        self.shared.send(|engine, out| engine.send_prepared(prepared, out))?;
         Ok(self.shared.write_if_full(&mut writing)?)
     }
 

@@ -58,6 +58,11 @@ impl<S: Stream> Side for Owner<S> {
         self.stream.read(buffer)
     }
 
+    fn has_sent(&mut self) -> bool {
+        // Whoever sends has told already: there is one thread.
+        false
+    }
+
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.stream.shutdown_write()
     }

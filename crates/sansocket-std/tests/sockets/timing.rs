@@ -145,3 +145,24 @@ fn a_read_with_a_limit_can_be_repeated() {
     client.set_read_timeout(None);
     assert_eq!(client.read().unwrap(), Some(Message::Text("late")));
 }
+
+#[test]
+fn a_half_that_only_sends_keeps_the_connection_from_being_idle() {
+    let (client, server) = sockets();
+    let timeouts = Timeouts { idle: Some(Duration::from_millis(200)), ..NONE };
+    let server = thread::spawn(move || open_to_all().timeouts(timeouts).accept(server).unwrap().split().unwrap());
+    let mut client = ConnectOptions::new().open(client, "ws://localhost/").unwrap();
+    let (mut reader, writer) = server.join().unwrap();
+    let reading = thread::spawn(move || reader.read().map(|message| message.is_none()));
+    // Time has to pass here: the reader is to come to its limit several times.
+    let start = Instant::now();
+    client.set_read_timeout(Some(Duration::from_millis(50)));
+    while start.elapsed() < Duration::from_millis(600) {
+        writer.send("tick").unwrap();
+        assert_eq!(client.read().unwrap(), Some(Message::Text("tick")));
+        assert!(matches!(client.read(), Err(Error::Io(_))), "nothing but ticks for a while, and no Close");
+    }
+    client.set_read_timeout(None);
+    client.close(None, "").unwrap();
+    assert!(reading.join().unwrap().unwrap());
+}
