@@ -20,8 +20,11 @@ pub(crate) trait Side {
     /// Calls `with` with the engine and its output.
     fn engine<T>(&mut self, with: impl FnOnce(&mut Engine, &mut Vec<u8>) -> T) -> T;
 
-    /// Writes what is queued, unless somebody else is about to. `wait`: also if that means to wait for somebody else.
-    fn flush(&mut self, wait: bool) -> io::Result<()>;
+    /// Whether somebody else sends and closes at the same time.
+    const SHARED: bool;
+
+    /// Writes what is queued, unless somebody else is writing, who then sees to it. False: somebody else is.
+    fn flush(&mut self) -> io::Result<bool>;
 
     /// Forgets what is queued: the socket takes no more.
     fn discard(&mut self);
@@ -98,10 +101,10 @@ impl<D: Side> Receiver<D> {
             if step != NextStep::Open {
                 return self.end(source).map(|()| false);
             }
-            match self.side.flush(false) {
+            match self.side.flush() {
                 // The peer may have said why it went before it did: what it sent is still to be read.
                 Err(error) if is_gone(&error) => self.side.discard(),
-                result => result?,
+                result => _ = result?,
             }
             match self.fill(call) {
                 Ok(0) => self.side.engine(|engine, _| engine.receive_eof()),
@@ -125,7 +128,13 @@ impl<D: Side> Receiver<D> {
         if side.has_sent() {
             timing.active(true);
         }
-        let wait = side.engine(|engine, _| timing.next_wait(call, engine));
+        let mut wait = side.engine(|engine, _| timing.next_wait(call, engine));
+        if D::SHARED
+            && let Some(close) = timing.timeouts.close
+        {
+            // A Close that the other half sends in the meantime is to be noticed before its time is over.
+            wait = Some(wait.map_or(close, |wait| wait.min(close)));
+        }
         let start = timing.now();
         let read = if wait == Some(Duration::ZERO) {
             Err(io::ErrorKind::TimedOut.into())
@@ -185,19 +194,24 @@ fn end(
 
 fn end_transport(side: &mut impl Side, step: NextStep, timeout: Option<Duration>) -> io::Result<()> {
     let limit = Limit::after(timeout);
-    if step != NextStep::Closed {
-        side.stream().set_write_timeout(limit.left())?;
-        side.flush(true)?;
+    if step == NextStep::Closed {
+        return Ok(());
     }
+    side.stream().set_write_timeout(limit.left())?;
+    let flushed = side.flush()?;
     match step {
         // RFC 6455, 7.1.1: the server closes first. The descriptor goes with the WebSocket; the peer sees the end now.
-        NextStep::CloseAfterFlush => side.shutdown_write(),
+        NextStep::CloseAfterFlush if flushed => side.shutdown_write(),
         NextStep::AwaitEof => drain(side.stream(), limit),
-        NextStep::DrainAfterFlush => {
+        // Somebody else is writing, and writes the Close behind that, if the peer takes it in time. If not, this sets the writer free.
+        _ if !flushed => {
+            let drained = drain(side.stream(), limit);
+            side.shutdown_write().and(drained)
+        }
+        _ => {
             side.shutdown_write()?;
             drain(side.stream(), limit)
         }
-        _ => Ok(()),
     }
 }
 

@@ -171,18 +171,21 @@ impl<S: CloneStream> Shared<S> {
         layer.seal(queued, &[], outbox).map(drop)
     }
 
-    /// Writes everything queued. Without `wait`, leaves it to the thread that is writing now, if there is one.
-    fn flush(&self, wait: bool) -> io::Result<()> {
-        let mut writing = if wait { Some(lock(&self.writing)) } else { self.try_writing() };
-        while let Some(held) = &mut writing {
-            self.write(held)?;
-            // Something may have been queued by a thread that found the writing side taken: look again once it is free.
-            writing = None;
-            if self.has_queued() {
-                writing = self.try_writing();
+    /// Writes everything queued, with the writing side in hand. What is queued by others in the meantime, too.
+    fn flush<'s>(&'s self, mut writing: MutexGuard<'s, Writing<S>>) -> io::Result<()> {
+        loop {
+            self.write(&mut writing)?;
+            drop(writing);
+            // Something may have been queued by a thread that found the writing side taken and relies on us: look again now that it
+            // is free. If it is taken again, so will whoever has it.
+            if !self.has_queued() {
+                return Ok(());
+            }
+            match self.try_writing() {
+                Some(free) => writing = free,
+                None => return Ok(()),
             }
         }
-        Ok(())
     }
 
     fn try_writing(&self) -> Option<MutexGuard<'_, Writing<S>>> {
@@ -263,8 +266,14 @@ impl<S: CloneStream> Side for Reading<S> {
         self.shared.with_engine(with)
     }
 
-    fn flush(&mut self, wait: bool) -> io::Result<()> {
-        if !wait && !self.shared.has_queued() { Ok(()) } else { self.shared.flush(wait) }
+    const SHARED: bool = true;
+
+    fn flush(&mut self) -> io::Result<bool> {
+        match self.shared.try_writing() {
+            Some(writing) => self.shared.flush(writing).map(|()| true),
+            // Whoever writes looks for what is queued afterwards.
+            None => Ok(false),
+        }
     }
 
     fn discard(&mut self) {
@@ -290,7 +299,7 @@ impl<S: CloneStream> Side for Reading<S> {
 
     fn shutdown_write(&mut self) -> io::Result<()> {
         lock(&self.shared.state).layer.close();
-        self.shared.flush(true)?;
+        self.flush()?;
         self.stream.shutdown_write()
     }
 }
@@ -415,7 +424,7 @@ impl<S: CloneStream> Writer<S> {
     ///
     /// The stream's.
     pub fn flush(&self) -> Result<(), Error> {
-        Ok(self.shared.flush(true)?)
+        Ok(self.shared.flush(lock(&self.shared.writing))?)
     }
 
     /// Sends a Close. The reading half gives what the peer still sends, and then `None`.

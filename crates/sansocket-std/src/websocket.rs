@@ -42,8 +42,13 @@ impl<S: Stream> Side for Owner<S> {
         with(&mut self.engine, &mut self.outbox.bytes)
     }
 
-    fn flush(&mut self, _wait: bool) -> io::Result<()> {
-        if self.outbox.is_empty() { Ok(()) } else { self.outbox.flush(&mut self.stream) }
+    const SHARED: bool = false;
+
+    fn flush(&mut self) -> io::Result<bool> {
+        if !self.outbox.is_empty() {
+            self.outbox.flush(&mut self.stream)?;
+        }
+        Ok(true)
     }
 
     fn discard(&mut self) {
@@ -186,7 +191,7 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// The stream's. Behind `WouldBlock` and `TimedOut`, a further call goes on where this one stopped.
     pub fn flush(&mut self) -> Result<(), Error> {
-        Ok(self.receiver.side.flush(true)?)
+        Ok(self.receiver.side.flush().map(drop)?)
     }
 
     /// Closes the connection and waits for the peer's answer; messages that still come are discarded. Does no harm if the

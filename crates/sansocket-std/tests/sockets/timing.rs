@@ -166,3 +166,34 @@ fn a_half_that_only_sends_keeps_the_connection_from_being_idle() {
     client.close(None, "").unwrap();
     assert!(reading.join().unwrap().unwrap());
 }
+
+#[test]
+fn the_reading_half_ends_in_time_though_the_writing_half_is_stuck() {
+    let (client, server) = sockets();
+    // The write has no limit of its own: it is the end that sets it free.
+    server.set_write_timeout(None).unwrap();
+    let timeouts = Timeouts { end: SHORT, ..NONE };
+    let server = thread::spawn(move || open_to_all().timeouts(timeouts).accept(server).unwrap().split().unwrap());
+    let mut client = raw_client(client);
+    let (mut reader, writer) = server.join().unwrap();
+    // Far more than the sockets hold, and the client reads nothing.
+    let writing = thread::spawn(move || writer.send(&vec![0; 64 << 20]));
+    while client.peek(&mut [0]).unwrap() == 0 {}
+    client.write_all(&[0xFF, 0x80, 0, 0, 0, 0]).unwrap();
+    let error = reader.read().unwrap_err();
+    assert!(matches!(error, Error::Violation(ProtocolError::ReservedOpcode)), "{error:?}");
+    assert!(matches!(writing.join().unwrap(), Err(Error::Io(_) | Error::Send(_))));
+}
+
+#[test]
+fn a_close_of_the_writing_half_is_waited_for_in_time() {
+    let (client, server) = sockets();
+    let timeouts = Timeouts { close: SHORT, ..NONE };
+    let server = thread::spawn(move || open_to_all().timeouts(timeouts).accept(server).unwrap().split().unwrap());
+    let client = raw_client(client);
+    let (mut reader, writer) = server.join().unwrap();
+    let reading = thread::spawn(move || reader.read().map(|message| message.is_some()));
+    writer.start_close(CloseCode::NORMAL, "").unwrap();
+    assert!(matches!(reading.join().unwrap(), Err(Error::Lost { .. })));
+    drop(client);
+}
