@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::mem;
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -126,10 +127,14 @@ impl Connect {
 
 /// Ctrl-C closes in order; a second one ends at once.
 fn close_on_signal(writer: Writer<TcpStream>) -> anyhow::Result<()> {
+    let mut closing = false;
     ctrlc::set_handler(move || {
-        if writer.start_close(CloseCode::NORMAL, "").is_err() {
+        if mem::replace(&mut closing, true) {
             std::process::exit(130);
         }
+        // Not here: a server that reads nothing would keep us from hearing the second one.
+        let writer = writer.clone();
+        thread::spawn(move || writer.start_close(CloseCode::NORMAL, ""));
     })
     .context("cannot listen for Ctrl-C")
 }
@@ -172,7 +177,11 @@ fn print_messages(reader: &mut Reader<TcpStream>) -> anyhow::Result<u8> {
     }
     let (code, reason) = reader.peer_close().unwrap_or_default();
     let number = code.map_or(1005, u16::from);
-    eprintln!("closed: {number}{}{reason}", if reason.is_empty() { "" } else { " " });
+    // As it is written in code: what a server says must not get at the terminal.
+    match &reason[..] {
+        "" => eprintln!("closed: {number}"),
+        reason => eprintln!("closed: {number} {reason:?}"),
+    }
     Ok(if matches!(number, 1000 | 1001 | 1005) { 0 } else { 5 })
 }
 

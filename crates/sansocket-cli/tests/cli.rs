@@ -204,7 +204,7 @@ fn each_kind_of_failure_has_its_exit_code() {
         ws.close(CloseCode::INTERNAL_ERROR, "broken").unwrap();
     });
     let output = connect_with(&[&url], b"");
-    assert_eq!((text(&output.stderr), output.status.code()), ("closed: 1011 broken\n", Some(5)));
+    assert_eq!((text(&output.stderr), output.status.code()), ("closed: 1011 \"broken\"\n", Some(5)));
     server.join().unwrap();
 }
 

@@ -139,24 +139,21 @@ impl<'a> ConnectOptions<'a> {
         let limit = Limit::after(self.timeouts.open);
         let stream = connect_tcp(&uri, limit)
             .map_err(|source| ConnectError::Connect { to: format!("{}:{}", uri.host(), uri.port()), source })?;
-        // What belongs together is written together; nothing is gained by making it wait.
-        stream.set_nodelay(true)?;
         let socket = self.secure(stream, &uri, limit)?;
         self.open_within(socket, &uri, limit)
     }
 
     /// Performs the TLS handshake, if the URI asks for TLS.
     #[cfg(feature = "tls")]
-    fn secure(&self, mut stream: TcpStream, uri: &Uri<'_>, limit: Limit) -> Result<Socket, ConnectError> {
+    fn secure(&self, stream: TcpStream, uri: &Uri<'_>, limit: Limit) -> Result<Socket, ConnectError> {
         if !uri.is_secure() {
             return Ok(Socket::Tcp(stream));
         }
-        limit.arm(&mut stream)?;
         let mut stream = match self.tls {
             Some(tls) => tls.connect(stream, uri.host())?,
             None => crate::TlsConnector::bundled_roots().connect(stream, uri.host())?,
         };
-        stream.handshake()?;
+        stream.handshake_within(limit)?;
         Ok(Socket::Tls(Box::new(stream)))
     }
 
@@ -175,6 +172,8 @@ impl<'a> ConnectOptions<'a> {
     }
 
     fn open_within<S: Stream>(&self, mut stream: S, uri: &Uri<'_>, limit: Limit) -> Result<WebSocket<S>, ConnectError> {
+        // What belongs together is written together; nothing is gained by making it wait.
+        stream.set_nodelay()?;
         let mut request =
             ClientRequest::new(uri).protocols(self.protocols).headers(self.headers).limits(self.head_limits);
         if let Some(origin) = self.origin {

@@ -21,7 +21,8 @@ pub enum Error {
         /// What the socket said, if it was more than the end of the stream.
         source: Option<io::Error>,
     },
-    /// The call cannot be carried out. Nothing was sent; reading goes on as before.
+    /// The call cannot be carried out. Nothing was sent (of a long message, perhaps its first frames, if the connection was closed in
+    /// the meantime); reading goes on as before.
     Send(SendError),
     /// The socket failed. Behind `WouldBlock` and `TimedOut` the call may be repeated, and nothing is lost: what was not written is
     /// queued. Behind another failure to write, a read tells how the connection ended.
@@ -109,10 +110,11 @@ impl fmt::Display for ConnectError {
             Self::Connect { to, source } => write!(f, "cannot connect to {to}: {source}"),
             Self::Io(error) => write!(f, "the opening handshake broke off: {error}"),
             Self::Refused { response, body } => {
-                write!(f, "the server refused: {} {}", response.status, response.reason)?;
+                write!(f, "the server refused: {} {}", response.status, response.reason.escape_debug())?;
+                // Escaped: what a server says must not get at a terminal.
                 match String::from_utf8_lossy(body).trim() {
                     "" => Ok(()),
-                    body => write!(f, ": {body}"),
+                    body => write!(f, ": {}", body.escape_debug()),
                 }
             }
             Self::Response(error) => error.fmt(f),

@@ -1,11 +1,15 @@
 //! The receiving side: one buffer that the socket fills and the engine reads in place.
 
 use std::io;
+use std::mem;
 
-use sansocket::{Connection, Either, Event, Message, Messages, OwnedMessage, Piece, RandomKeys};
+use sansocket::{BoundedOutput, Connection, Either, Message, Messages, OwnedMessage, Piece, RandomKeys};
 
 /// The engine as this adapter uses it: the role is known at run time.
 pub(crate) type Engine = Connection<Either<RandomKeys>>;
+
+/// How much may be queued before the peer's frames are left where they are: a peer that floods pings and reads nothing is stopped by it.
+const REPLIES: usize = 64 * 1024;
 
 /// How much memory for joined messages is kept from one message to the next, in bytes.
 const KEPT: usize = 64 * 1024;
@@ -18,6 +22,8 @@ pub(crate) struct Inbox {
     start: usize,
     end: usize,
     messages: Messages,
+    /// Whether a piece was appended since somebody has asked.
+    has_appended: bool,
 }
 
 impl Inbox {
@@ -25,24 +31,16 @@ impl Inbox {
     pub(crate) fn new(size: usize, unread: &[u8]) -> Self {
         let mut buffer = vec![0; size.max(unread.len())].into_boxed_slice();
         buffer[..unread.len()].copy_from_slice(unread);
-        Self { buffer, start: 0, end: unread.len(), messages: Messages::new() }
+        Self { buffer, start: 0, end: unread.len(), messages: Messages::new(), has_appended: false }
     }
 
     /// Reads once. Everything received before must have been taken.
-    pub(crate) fn fill(&mut self, mut read: impl FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
+    pub(crate) fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
         debug_assert_eq!(self.start, self.end);
         (self.start, self.end) = (0, 0);
-        loop {
-            match read(&mut self.buffer) {
-                // A stream that claims more than there was room for does not get us to read what it has not written.
-                Ok(count) => {
-                    self.end = count.min(self.buffer.len());
-                    return Ok(self.end);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        // A stream that claims more than there was room for does not get us to read what it has not written.
+        self.end = read(&mut self.buffer)?.min(self.buffer.len());
+        Ok(self.end)
     }
 
     /// What was received and not taken.
@@ -50,21 +48,26 @@ impl Inbox {
         &self.buffer[self.start..self.end]
     }
 
-    /// Takes events until the rest of a message lies ready: then true, and one of the two `finish` is to be called.
+    /// Whether pieces of an unfinished message have come since this was asked last.
+    pub(crate) fn has_appended(&mut self) -> bool {
+        mem::take(&mut self.has_appended)
+    }
+
+    /// Takes events until the rest of a message lies ready: then true, and one of the two `finish` is to be called. False with something
+    /// unread: what is queued has to be written first.
     pub(crate) fn take(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> bool {
+        self.release();
         let mut input = &mut self.buffer[self.start..self.end];
         let completes = loop {
             if engine.completes_message(input) {
                 break true;
             }
-            let appended = match engine.receive(&mut input, out) {
-                None => break false,
-                Some(Event::Text(text)) => self.messages.append(text),
-                Some(Event::Binary(binary)) => self.messages.append(binary),
-                Some(_) => Ok(()),
-            };
-            if let Err(error) = appended {
-                engine.fail(error, out);
+            let Some(event) = engine.receive(&mut input, &mut BoundedOutput::new(out, REPLIES)) else { break false };
+            if let Some(piece) = event.piece() {
+                self.has_appended = true;
+                if let Err(error) = self.messages.append(piece) {
+                    engine.fail(error, out);
+                }
             }
         };
         self.start = self.end - input.len();
@@ -78,7 +81,7 @@ impl Inbox {
             if engine.continues_message(input) {
                 break true;
             }
-            if engine.receive(&mut input, out).is_none() {
+            if engine.receive(&mut input, &mut BoundedOutput::new(out, REPLIES)).is_none() {
                 break false;
             }
         };
@@ -88,8 +91,7 @@ impl Inbox {
 
     /// The message whose rest lies ready. `None`: it is bad, and the engine has failed.
     pub(crate) fn finish(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Option<Message<'_>> {
-        self.release();
-        let Self { buffer, start, end, messages } = self;
+        let Self { buffer, start, end, messages, .. } = self;
         let last = take_last(&mut buffer[*start..*end], *end, start, messages, engine, out)?;
         match messages.finish(last) {
             Ok(message) => Some(message),
@@ -102,7 +104,7 @@ impl Inbox {
 
     /// As `finish`, and gives the message away.
     pub(crate) fn finish_owned(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Option<OwnedMessage> {
-        let Self { buffer, start, end, messages } = self;
+        let Self { buffer, start, end, messages, .. } = self;
         let last = take_last(&mut buffer[*start..*end], *end, start, messages, engine, out)?;
         messages.finish_owned(last).map_err(|error| engine.fail(error, out)).ok()
     }
@@ -113,11 +115,7 @@ impl Inbox {
         let mut input = &mut buffer[*start..*end];
         let event = engine.receive(&mut input, out);
         *start = *end - input.len();
-        match event {
-            Some(Event::Text(text)) => Some(Piece::Text(text)),
-            Some(Event::Binary(binary)) => Some(Piece::Binary(binary)),
-            _ => None,
-        }
+        event?.piece()
     }
 
     /// Gives the memory of a long message back when the next message comes.
@@ -139,11 +137,7 @@ fn take_last<'b>(
 ) -> Option<Piece<'b>> {
     while let Some(event) = engine.receive(&mut input, out) {
         *start = end - input.len();
-        let piece = match event {
-            Event::Text(text) => Piece::Text(text),
-            Event::Binary(binary) => Piece::Binary(binary),
-            _ => return None,
-        };
+        let piece = event.piece()?;
         if piece.is_last() {
             return Some(piece);
         }

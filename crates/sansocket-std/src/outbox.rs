@@ -7,6 +7,8 @@ use std::mem;
 use sansocket::{Kind, Message, SendError};
 
 use crate::inbox::Engine;
+use crate::stream::Stream;
+use crate::timing::Limit;
 
 /// Messages longer than this go out in frames of this size, so that neither a copy of a long message is held nor a reply has to
 /// wait for its end.
@@ -33,7 +35,7 @@ impl Outbox {
 
     /// Whether so much is queued that it is time to write.
     pub(crate) const fn is_full(&self) -> bool {
-        self.bytes.len() >= FRAME
+        self.bytes.len() - self.sent >= FRAME
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -42,11 +44,38 @@ impl Outbox {
 
     /// Writes everything. After an error, a further call goes on where this one stopped.
     pub(crate) fn flush(&mut self, stream: &mut impl Write) -> io::Result<()> {
+        self.flush_each(stream, |_| Ok(()))
+    }
+
+    /// As `flush`, for a limited time.
+    pub(crate) fn flush_within(&mut self, stream: &mut impl Stream, limit: Limit) -> io::Result<()> {
+        self.flush_each(stream, |stream| limit.arm_write(stream))
+    }
+
+    fn flush_each<S: Write>(
+        &mut self,
+        stream: &mut S,
+        mut arm: impl FnMut(&mut S) -> io::Result<()>,
+    ) -> io::Result<()> {
         while self.sent < self.bytes.len() {
-            self.sent += write_some(|| stream.write(&self.bytes[self.sent..]))?;
+            match arm(stream).and_then(|()| write_some(|| stream.write(&self.bytes[self.sent..]))) {
+                Ok(count) => self.sent += count,
+                Err(error) => {
+                    self.drop_sent();
+                    return Err(error);
+                }
+            }
         }
         self.clear();
         stream.flush()
+    }
+
+    /// Gives back the memory of what was sent, once it is the larger part: each byte is moved once at most.
+    fn drop_sent(&mut self) {
+        if self.sent > self.bytes.len() / 2 {
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
+        }
     }
 
     /// What the socket has not taken.
@@ -77,6 +106,7 @@ impl Outbox {
                     payload = payload.get(count - of_queued..).unwrap_or_default();
                 }
                 Err(error) => {
+                    self.drop_sent();
                     self.bytes.extend_from_slice(payload);
                     return Err(error);
                 }
@@ -86,10 +116,14 @@ impl Outbox {
     }
 }
 
-/// Queues a message that fits a frame. `None`: it is longer, or better written without a copy.
-pub(crate) fn queue(engine: &mut Engine, message: Message<'_>, out: &mut Vec<u8>) -> Option<Result<(), SendError>> {
+/// Queues a message that fits a frame. False: it is longer, or better written without a copy, and may be sent in frames.
+pub(crate) fn queue(engine: &mut Engine, message: Message<'_>, out: &mut Vec<u8>) -> Result<bool, SendError> {
     let most = if engine.is_server() { GATHERED } else { FRAME };
-    (message.as_bytes().len() <= most).then(|| engine.send(message, out))
+    if message.as_bytes().len() <= most {
+        return engine.send(message, out).map(|()| true);
+    }
+    // Its first frame would otherwise go on with a message that somebody sends in parts.
+    if engine.is_sending() { Err(SendError::MessageUnderWay) } else { Ok(false) }
 }
 
 /// A frame of a message.

@@ -23,8 +23,15 @@ pub(crate) trait Side {
     /// Whether somebody else sends and closes at the same time.
     const SHARED: bool;
 
-    /// Writes what is queued, unless somebody else is writing, who then sees to it. False: somebody else is.
-    fn flush(&mut self) -> io::Result<bool>;
+    /// Whether there is nothing to be written by this side.
+    fn is_flushed(&self) -> bool;
+
+    /// Writes what is queued, unless somebody else is writing, who then sees to it. False: somebody else is. `wait`: waits for
+    /// somebody else.
+    fn flush(&mut self, wait: bool) -> io::Result<bool>;
+
+    /// As `flush` without waiting, for a limited time.
+    fn flush_within(&mut self, limit: Limit) -> io::Result<bool>;
 
     /// Forgets what is queued: the socket takes no more.
     fn discard(&mut self);
@@ -101,15 +108,25 @@ impl<D: Side> Receiver<D> {
             if step != NextStep::Open {
                 return self.end(source).map(|()| false);
             }
-            match self.side.flush() {
+            if self.inbox.has_appended() {
+                self.timing.active(false);
+            }
+            match self.flush(call) {
+                Ok(()) => {}
                 // The peer may have said why it went before it did: what it sent is still to be read.
-                Err(error) if is_gone(&error) => self.side.discard(),
-                result => _ = result?,
+                Err(Fill::Io(error)) if is_gone(&error) => self.side.discard(),
+                Err(Fill::Io(error)) => return Err(Error::Io(error)),
+                Err(Fill::Again | Fill::InVain) => continue,
+            }
+            // What is left was waiting for room.
+            if !self.inbox.unread().is_empty() {
+                continue;
             }
             match self.fill(call) {
                 Ok(0) => self.side.engine(|engine, _| engine.receive_eof()),
                 Ok(_) => self.timing.received(),
                 Err(Fill::Again) => {}
+                Err(Fill::Io(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(Fill::InVain) => {
                     source = Some(io::Error::new(io::ErrorKind::TimedOut, "the Close was not answered in time"));
                 }
@@ -119,6 +136,27 @@ impl<D: Side> Receiver<D> {
                 }
                 Err(Fill::Io(error)) => return Err(Error::Io(error)),
             }
+        }
+    }
+
+    /// Writes what is queued, until something is due at most.
+    fn flush(&mut self, call: Option<Time>) -> Result<(), Fill> {
+        let Self { side, inbox, timing, .. } = self;
+        if side.is_flushed() {
+            return Ok(());
+        }
+        // Where two threads write, a limit of this one would be the other's as well.
+        let start = timing.now();
+        let wait = side.engine(|engine, _| timing.next_wait(call, engine));
+        let armed = if D::SHARED { Ok(()) } else { timing.arm_write(wait, side.stream()) };
+        // With input that waits for room, whoever is writing is waited for: nothing more is to be read before.
+        match armed.and_then(|()| side.flush(!inbox.unread().is_empty())) {
+            Ok(_) => Ok(()),
+            Err(error) if is_timeout(&error) && !D::SHARED => {
+                let waited = side.engine(|engine, out| timing.waited_to_write(start, call, engine, out));
+                Err(Fill::why(waited, error))
+            }
+            Err(error) => Err(Fill::Io(error)),
         }
     }
 
@@ -146,12 +184,8 @@ impl<D: Side> Receiver<D> {
                 if side.has_sent() {
                     timing.active(true);
                 }
-                match side.engine(|engine, out| timing.waited(start, call, engine, out)) {
-                    Waited::Expired | Waited::ReadOn => Err(Fill::Again),
-                    Waited::InVain => Err(Fill::InVain),
-                    Waited::ReadTimeout => Err(Fill::Io(io::ErrorKind::TimedOut.into())),
-                    Waited::Foreign => Err(Fill::Io(error)),
-                }
+                let waited = side.engine(|engine, out| timing.waited(start, call, engine, out));
+                Err(Fill::why(waited, error))
             }
             read => read.map_err(Fill::Io),
         }
@@ -197,8 +231,7 @@ fn end_transport(side: &mut impl Side, step: NextStep, timeout: Option<Duration>
     if step == NextStep::Closed {
         return Ok(());
     }
-    side.stream().set_write_timeout(limit.left())?;
-    let flushed = side.flush()?;
+    let flushed = side.flush_within(limit)?;
     match step {
         // RFC 6455, 7.1.1: the server closes first. The descriptor goes with the WebSocket; the peer sees the end now.
         NextStep::CloseAfterFlush if flushed => side.shutdown_write(),
@@ -235,4 +268,15 @@ enum Fill {
     /// The peer's part of the closing handshake did not come in time.
     InVain,
     Io(io::Error),
+}
+
+impl Fill {
+    fn why(waited: Waited, error: io::Error) -> Self {
+        match waited {
+            Waited::Expired | Waited::ReadOn => Self::Again,
+            Waited::InVain => Self::InVain,
+            Waited::ReadTimeout => Self::Io(io::ErrorKind::TimedOut.into()),
+            Waited::Foreign => Self::Io(error),
+        }
+    }
 }

@@ -11,6 +11,7 @@ use sansocket::{Connection, Either, Limits, Timeouts};
 
 use crate::error::{AcceptError, is_timeout};
 use crate::inbox::Inbox;
+use crate::outbox::Outbox;
 use crate::receiver::drain;
 use crate::stream::Stream;
 use crate::timing::{Limit, Timing};
@@ -22,7 +23,6 @@ use crate::websocket::{Opening, WebSocket};
 ///
 /// Why the connection could not be accepted; a bad request has been answered.
 pub fn accept(stream: TcpStream) -> Result<WebSocket<TcpStream>, AcceptError> {
-    stream.set_nodelay(true)?;
     AcceptOptions::new().accept(stream)
 }
 
@@ -133,6 +133,8 @@ impl<'a> AcceptOptions<'a> {
     /// Why there is no good request; a bad one has been answered.
     pub fn receive<S: Stream>(&self, mut stream: S) -> Result<PendingRequest<S>, AcceptError> {
         let mut handshake = ServerHandshake::new().origins(self.origins).limits(self.head_limits);
+        // What belongs together is written together; nothing is gained by making it wait.
+        stream.set_nodelay()?;
         let limit = Limit::after(self.timeouts.open);
         let mut received = Vec::new();
         let mut out = Vec::new();
@@ -155,7 +157,8 @@ impl<'a> AcceptOptions<'a> {
                 }
             }
         };
-        answer_and_drain(&mut stream, &out, self.timeouts.end)?;
+        // The request is refused, whether the answer arrives or not.
+        let _ = answer_and_drain(&mut stream, &out, self.timeouts.end);
         Err(AcceptError::Refused(error))
     }
 }
@@ -218,9 +221,9 @@ impl<S: Stream> PendingRequest<S> {
 /// Answers a request that is not accepted. What its sender has sent behind it is read and discarded, or the answer may not arrive.
 fn answer_and_drain(stream: &mut impl Stream, answer: &[u8], timeout: Option<Duration>) -> io::Result<()> {
     let limit = Limit::after(timeout);
-    stream.set_write_timeout(limit.left())?;
-    stream.write_all(answer)?;
-    stream.flush()?;
+    let mut outbox = Outbox::new();
+    outbox.bytes.extend_from_slice(answer);
+    outbox.flush_within(stream, limit)?;
     stream.shutdown_write()?;
     drain(stream, limit)
 }

@@ -18,7 +18,7 @@ use crate::layer::Layer;
 use crate::outbox::{FRAME, Frame, Outbox, frames, queue, queue_frame};
 use crate::receiver::{Receiver, Side};
 use crate::stream::CloneStream;
-use crate::timing::Timing;
+use crate::timing::{Limit, Timing};
 
 /// The half of a connection that reads.
 #[derive(Debug)]
@@ -54,6 +54,8 @@ struct State {
     trace: Trace,
     /// Whether a message was sent of which the reading half, which keeps the time, has not heard.
     has_sent: bool,
+    /// Whether the reading half has found the writing side taken, and relies on whoever has it.
+    left: bool,
 }
 
 /// Which way bytes go.
@@ -134,8 +136,10 @@ pub(crate) fn split<S: CloneStream>(
     // What was queued before is not encrypted yet: it goes through the layer like everything else.
     let queued = outbox.into_unsent();
     let writing = Mutex::new(Writing { stream: stream.try_clone()?, outbox: Outbox::new() });
-    let shared =
-        Arc::new(Shared { state: Mutex::new(State { engine, queued, layer, trace, has_sent: false }), writing });
+    let shared = Arc::new(Shared {
+        state: Mutex::new(State { engine, queued, layer, trace, has_sent: false, left: false }),
+        writing,
+    });
     let reading = Reading { stream, shared: Arc::clone(&shared), raw, traced };
     Ok((Reader { receiver: Receiver::new(reading, inbox, timing) }, Writer { shared }))
 }
@@ -188,6 +192,25 @@ impl<S: CloneStream> Shared<S> {
         }
     }
 
+    /// The writing side, or word to whoever has it that something was left to them.
+    fn try_or_leave(&self) -> Option<MutexGuard<'_, Writing<S>>> {
+        self.try_writing().or_else(|| {
+            lock(&self.state).left = true;
+            // Whoever had it may be gone without having seen the word.
+            self.try_writing()
+        })
+    }
+
+    /// Lets go of the writing side, and writes what the reading half has left to us in the meantime.
+    fn release<'s>(&'s self, writing: MutexGuard<'s, Writing<S>>) -> io::Result<()> {
+        drop(writing);
+        let left = mem::take(&mut lock(&self.state).left);
+        match left.then(|| self.try_writing()).flatten() {
+            Some(writing) => self.flush(writing),
+            None => Ok(()),
+        }
+    }
+
     fn try_writing(&self) -> Option<MutexGuard<'_, Writing<S>>> {
         match self.writing.try_lock() {
             Ok(writing) => Some(writing),
@@ -220,7 +243,7 @@ impl<S: CloneStream> Shared<S> {
         written: io::Result<()>,
     ) -> Result<io::Result<()>, SendError> {
         let behind = {
-            let State { engine, queued, layer, trace, has_sent } = &mut *lock(&self.state);
+            let State { engine, queued, layer, trace, has_sent, .. } = &mut *lock(&self.state);
             *has_sent = true;
             let behind = queue_frame(engine, frame, queued)?;
             trace.see(Direction::Sent, queued);
@@ -268,12 +291,23 @@ impl<S: CloneStream> Side for Reading<S> {
 
     const SHARED: bool = true;
 
-    fn flush(&mut self) -> io::Result<bool> {
-        match self.shared.try_writing() {
+    fn is_flushed(&self) -> bool {
+        // What a write that ran into a limit has left is known only to whoever has the writing side.
+        false
+    }
+
+    fn flush(&mut self, wait: bool) -> io::Result<bool> {
+        match if wait { Some(lock(&self.shared.writing)) } else { self.shared.try_or_leave() } {
             Some(writing) => self.shared.flush(writing).map(|()| true),
-            // Whoever writes looks for what is queued afterwards.
             None => Ok(false),
         }
+    }
+
+    fn flush_within(&mut self, limit: Limit) -> io::Result<bool> {
+        let Some(mut writing) = self.shared.try_or_leave() else { return Ok(false) };
+        let Writing { stream, outbox } = &mut *writing;
+        self.shared.take_queued(outbox)?;
+        outbox.flush_within(stream, limit).map(|()| true)
     }
 
     fn discard(&mut self) {
@@ -299,7 +333,7 @@ impl<S: CloneStream> Side for Reading<S> {
 
     fn shutdown_write(&mut self) -> io::Result<()> {
         lock(&self.shared.state).layer.close();
-        self.flush()?;
+        self.flush(false)?;
         self.stream.shutdown_write()
     }
 }
@@ -360,15 +394,16 @@ impl<S: CloneStream> Writer<S> {
     pub fn queue<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         let message = message.into();
         let mut writing = lock(&self.shared.writing);
-        if let Some(queued) = self.shared.send(|engine, out| queue(engine, message, out)) {
-            queued?;
-            return Ok(self.shared.write_if_full(&mut writing)?);
+        if self.shared.send(|engine, out| queue(engine, message, out))? {
+            self.shared.write_if_full(&mut writing)?;
+            return Ok(self.shared.release(writing)?);
         }
         let mut written = Ok(());
         for frame in frames(message) {
             written = self.shared.write_frame(&mut writing, frame, written)?;
         }
-        Ok(written?)
+        written?;
+        Ok(self.shared.release(writing)?)
     }
 
     /// As [`WebSocket::send`](crate::WebSocket::send).
@@ -389,7 +424,8 @@ impl<S: CloneStream> Writer<S> {
     pub fn queue_prepared(&self, prepared: &Prepared) -> Result<(), Error> {
         let mut writing = lock(&self.shared.writing);
         self.shared.send(|engine, out| engine.send_prepared(prepared, out))?;
-        Ok(self.shared.write_if_full(&mut writing)?)
+        self.shared.write_if_full(&mut writing)?;
+        Ok(self.shared.release(writing)?)
     }
 
     /// As [`WebSocket::send_part`](crate::WebSocket::send_part). Parts of one message are to be sent by one thread.

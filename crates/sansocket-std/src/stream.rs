@@ -39,6 +39,15 @@ pub trait Stream: Read + Write {
         let _ = timeout;
         Ok(())
     }
+
+    /// Lets what is written leave at once, where the stream would wait for more: TCP's `TCP_NODELAY`.
+    ///
+    /// # Errors
+    ///
+    /// The socket's.
+    fn set_nodelay(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A stream of which a second handle can be had, for a thread that reads and one that writes.
@@ -63,7 +72,7 @@ pub trait SplitStream: Stream {
 }
 
 macro_rules! socket_stream {
-    ($socket:ty) => {
+    ($socket:ty, $set_nodelay:expr) => {
         impl Stream for $socket {
             fn shutdown_write(&mut self) -> io::Result<()> {
                 self.shutdown(Shutdown::Write)
@@ -75,6 +84,10 @@ macro_rules! socket_stream {
 
             fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
                 <$socket>::set_write_timeout(self, timeout)
+            }
+
+            fn set_nodelay(&mut self) -> io::Result<()> {
+                $set_nodelay(self)
             }
         }
 
@@ -156,6 +169,10 @@ impl Stream for Socket {
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.stream().set_write_timeout(timeout)
     }
+
+    fn set_nodelay(&mut self) -> io::Result<()> {
+        self.stream().set_nodelay()
+    }
 }
 
 impl SplitStream for Socket {
@@ -170,6 +187,6 @@ impl SplitStream for Socket {
     }
 }
 
-socket_stream!(TcpStream);
+socket_stream!(TcpStream, |socket: &TcpStream| socket.set_nodelay(true));
 #[cfg(unix)]
-socket_stream!(std::os::unix::net::UnixStream);
+socket_stream!(std::os::unix::net::UnixStream, |_| Ok(()));

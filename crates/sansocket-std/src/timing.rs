@@ -48,6 +48,15 @@ impl Limit {
         stream.set_read_timeout(Some(left.max(SHORTEST)))
     }
 
+    /// As `arm`, for one more write.
+    pub(crate) fn arm_write(self, stream: &mut impl Stream) -> io::Result<()> {
+        match self.left() {
+            None => Ok(()),
+            Some(Duration::ZERO) => Err(io::ErrorKind::TimedOut.into()),
+            Some(left) => stream.set_write_timeout(Some(left.max(SHORTEST))),
+        }
+    }
+
     /// What is left, for a call with a limit of its own.
     pub(crate) fn left(self) -> Option<Duration> {
         self.0.map(|end| end.saturating_duration_since(Instant::now()))
@@ -63,8 +72,14 @@ pub(crate) struct Timing {
     /// How long a call may wait for its message, if the caller wants that limited.
     pub(crate) read_timeout: Option<Duration>,
     /// The time limit that the stream has from us. It is left alone while it is short enough, so that in steady traffic no read
-    /// costs a further system call. `None`: none was ever set.
-    armed: Option<Option<Duration>>,
+    /// costs a further system call.
+    armed: Option<Duration>,
+    /// Whether `armed` may be wrong: the handshake has set a limit, or one has struck.
+    armed_unknown: bool,
+    /// The time limit that the stream has from us for writes, likewise.
+    armed_write: Option<Duration>,
+    /// How long a write may take, if the caller wants that limited.
+    pub(crate) write_timeout: Option<Duration>,
     /// When bytes came last.
     heard: Time,
 }
@@ -88,7 +103,17 @@ impl Timing {
     pub(crate) fn new(timeouts: Timeouts) -> Self {
         let clock = Clock::start();
         let now = clock.now();
-        Self { clock, timeouts, deadlines: Deadlines::new(now), read_timeout: None, armed: None, heard: now }
+        Self {
+            clock,
+            timeouts,
+            deadlines: Deadlines::new(now),
+            read_timeout: None,
+            armed: None,
+            armed_unknown: true,
+            armed_write: None,
+            write_timeout: None,
+            heard: now,
+        }
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -124,23 +149,62 @@ impl Timing {
     /// Sets the stream's time limit for the next read, if it is not short enough already.
     pub(crate) fn arm(&mut self, wait: Option<Duration>, stream: &mut impl Stream) -> io::Result<()> {
         let kept = match (self.armed, wait) {
-            // Nobody has ever asked for a limit: the stream is left as it is.
-            (None | Some(None), None) => true,
-            (Some(Some(armed)), Some(wait)) => armed <= wait,
+            _ if self.armed_unknown => false,
+            (None, None) => true,
+            (Some(armed), Some(wait)) => armed <= wait,
             _ => false,
         };
         if !kept {
             stream.set_read_timeout(wait)?;
-            self.armed = Some(wait);
+            (self.armed, self.armed_unknown) = (wait, false);
         }
         Ok(())
+    }
+
+    /// Sets the stream's time limit for the next write, if it is not short enough already.
+    pub(crate) fn arm_write(&mut self, wait: Option<Duration>, stream: &mut impl Stream) -> io::Result<()> {
+        let wait = [wait, self.write_timeout].into_iter().flatten().min();
+        if wait.is_some_and(|wait| self.armed_write.is_none_or(|armed| armed > wait)) {
+            stream.set_write_timeout(wait)?;
+            self.armed_write = wait;
+        }
+        Ok(())
+    }
+
+    /// A write that began at `start` has run into its limit. Finds out why, and does what is due.
+    pub(crate) fn waited_to_write(
+        &mut self,
+        start: Time,
+        call: Option<Time>,
+        engine: &mut Engine,
+        out: &mut Vec<u8>,
+    ) -> Waited {
+        let armed = self.armed_write.take();
+        let now = self.clock.now();
+        if self.write_timeout.is_some_and(|timeout| now.since(start) + SLACK >= timeout) {
+            return Waited::Foreign;
+        }
+        self.due(now, start, call, armed, engine, out)
     }
 
     /// A read that began at `start` has ended without bytes. Finds out why, and does what is due.
     pub(crate) fn waited(&mut self, start: Time, call: Option<Time>, engine: &mut Engine, out: &mut Vec<u8>) -> Waited {
         let now = self.clock.now();
         // Whatever struck, the next read gets a limit of its own.
-        let armed = self.armed.replace(Some(Duration::MAX)).flatten();
+        self.armed_unknown = true;
+        let armed = self.armed;
+        self.due(now, start, call, armed, engine, out)
+    }
+
+    fn due(
+        &mut self,
+        now: Time,
+        start: Time,
+        call: Option<Time>,
+        armed: Option<Duration>,
+        engine: &mut Engine,
+        out: &mut Vec<u8>,
+    ) -> Waited {
         match self.deadlines.expire(now, &self.timeouts, engine, out) {
             Expired::Nothing => {}
             Expired::Transport => return Waited::InVain,

@@ -13,11 +13,12 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, Connection, DigitallySignedStruct, RootCertStore, ServerConfig,
-    ServerConnection, SignatureScheme, Stream as RustlsStream,
+    ServerConnection, SignatureScheme,
 };
 
 use crate::layer::Layer;
 use crate::stream::{CloneStream, SplitStream, Stream};
+use crate::timing::Limit;
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
@@ -147,8 +148,35 @@ impl<S: Stream> TlsStream<S> {
     ///
     /// [`TlsError`], where TLS has failed and not the stream.
     pub fn handshake(&mut self) -> Result<(), TlsError> {
+        self.handshake_within(Limit::after(None))
+    }
+
+    pub(crate) fn handshake_within(&mut self, limit: Limit) -> Result<(), TlsError> {
+        self.write_pending()?;
         while self.tls.is_handshaking() {
-            self.tls.complete_io(&mut self.stream).map_err(TlsError::from)?;
+            limit.arm(&mut self.stream)?;
+            match self.receive() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) => return Err(TlsError::Io(io::ErrorKind::UnexpectedEof.into())),
+                result => _ = result?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads from the stream once, and writes what TLS answers by itself.
+    fn receive(&mut self) -> io::Result<usize> {
+        let count = self.tls.read_tls(&mut self.stream)?;
+        let processed = self.tls.process_new_packets();
+        // An alert for the peer too, which explains the error below.
+        let written = self.write_pending();
+        processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        written.map(|()| count)
+    }
+
+    fn write_pending(&mut self) -> io::Result<()> {
+        while self.tls.wants_write() {
+            self.tls.write_tls(&mut self.stream)?;
         }
         Ok(())
     }
@@ -160,26 +188,37 @@ impl<S: Stream> TlsStream<S> {
 }
 
 impl<S: Stream> Read for TlsStream<S> {
+    /// Reads from the stream below once at most. Where that brings no data, it is `Interrupted`, and time limits are looked at before
+    /// the next read: a peer that drips TLS records must not escape them.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut self.tls {
-            Connection::Client(client) => RustlsStream::new(client, &mut self.stream).read(buffer),
-            Connection::Server(server) => RustlsStream::new(server, &mut self.stream).read(buffer),
+        self.write_pending()?;
+        match self.tls.reader().read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return read,
+        }
+        self.receive()?;
+        match self.tls.reader().read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(io::ErrorKind::Interrupted.into()),
+            read => read,
         }
     }
 }
 
 impl<S: Stream> Write for TlsStream<S> {
+    /// Never reads: what is written before the TLS handshake is done leaves with it.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.tls {
-            Connection::Client(client) => RustlsStream::new(client, &mut self.stream).write(bytes),
-            Connection::Server(server) => RustlsStream::new(server, &mut self.stream).write(bytes),
+        // What an earlier call could not write goes first, so that no more than a buffer is ever held.
+        self.write_pending()?;
+        let count = self.tls.writer().write(bytes)?;
+        match self.write_pending() {
+            // These bytes are taken. Whatever is wrong will be told by the next call.
+            Err(_) if count > 0 => Ok(count),
+            written => written.map(|()| count),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        while self.tls.wants_write() {
-            self.tls.write_tls(&mut self.stream)?;
-        }
+        self.write_pending()?;
         self.stream.flush()
     }
 }
@@ -197,6 +236,10 @@ impl<S: Stream> Stream for TlsStream<S> {
 
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.stream.set_write_timeout(timeout)
+    }
+
+    fn set_nodelay(&mut self) -> io::Result<()> {
+        self.stream.set_nodelay()
     }
 }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use sansocket::{CloseCode, CloseFrame, Ending, Kind, Limits, Message, OwnedMessage, Piece, Prepared, SendError};
 
-use crate::error::{Error, ResponseHead};
+use crate::error::{Error, ResponseHead, is_gone};
 use crate::inbox::{Engine, Inbox};
 use crate::outbox::{Frame, Outbox, frames, queue, queue_frame};
 use crate::receiver::{Receiver, Side};
 use crate::split::{Direction, Reader, Trace, Writer, split};
 use crate::stream::{CloneStream, SplitStream, Stream};
-use crate::timing::Timing;
+use crate::timing::{Limit, Timing};
 
 /// An open connection, client or server, over a blocking stream.
 #[derive(Debug)]
@@ -44,11 +44,16 @@ impl<S: Stream> Side for Owner<S> {
 
     const SHARED: bool = false;
 
-    fn flush(&mut self) -> io::Result<bool> {
-        if !self.outbox.is_empty() {
-            self.outbox.flush(&mut self.stream)?;
-        }
-        Ok(true)
+    fn is_flushed(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
+    fn flush(&mut self, _wait: bool) -> io::Result<bool> {
+        self.outbox.flush(&mut self.stream).map(|()| true)
+    }
+
+    fn flush_within(&mut self, limit: Limit) -> io::Result<bool> {
+        self.outbox.flush_within(&mut self.stream, limit).map(|()| true)
     }
 
     fn discard(&mut self) {
@@ -120,8 +125,7 @@ impl<S: Stream> WebSocket<S> {
         let message = message.into();
         self.receiver.timing.active(true);
         let Owner { stream, engine, outbox } = &mut self.receiver.side;
-        if let Some(queued) = queue(engine, message, &mut outbox.bytes) {
-            queued?;
+        if queue(engine, message, &mut outbox.bytes)? {
             return self.flush_if_full();
         }
         let mut written = Ok(());
@@ -191,7 +195,7 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// The stream's. Behind `WouldBlock` and `TimedOut`, a further call goes on where this one stopped.
     pub fn flush(&mut self) -> Result<(), Error> {
-        Ok(self.receiver.side.flush().map(drop)?)
+        Ok(self.receiver.side.flush(true).map(drop)?)
     }
 
     /// Closes the connection and waits for the peer's answer; messages that still come are discarded. Does no harm if the
@@ -205,6 +209,8 @@ impl<S: Stream> WebSocket<S> {
     pub fn close(&mut self, code: impl Into<Option<CloseCode>>, reason: &str) -> Result<(), Error> {
         match self.start_close(code, reason) {
             Ok(()) | Err(Error::Send(SendError::Closing)) => self.receiver.await_close(),
+            // The peer may have closed before it went: that is still to be read.
+            Err(Error::Io(error)) if is_gone(&error) => self.receiver.await_close(),
             Err(error) => Err(error),
         }
     }
@@ -233,6 +239,7 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// The stream's.
     pub fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.receiver.timing.write_timeout = timeout;
         self.receiver.side.stream.set_write_timeout(timeout)
     }
 

@@ -132,7 +132,7 @@ impl Reading {
         }
         // 10.4. In u128 nothing overflows.
         let frames = self.message.as_ref().map_or(0, |message| message.frames) + 1;
-        if frames > u64::from(self.limits.fragments) && self.limits.fragments != u32::MAX {
+        if frames > u64::from(self.limits.fragments.max(1)) && self.limits.fragments != u32::MAX {
             return Err(ProtocolError::TooManyFragments);
         }
         let before = self.message.as_ref().map_or(0, |message| message.bytes.len());

@@ -112,7 +112,7 @@ enum Stage {
 pub enum Expired {
     /// No deadline has passed.
     Nothing,
-    /// A ping is in the output.
+    /// It is time for a ping, which is in the output if there was room.
     Pinged,
     /// The connection has been idle: a Close is in the output.
     Idle,
@@ -169,12 +169,13 @@ impl Deadlines {
         let idle = timeouts.idle.is_some_and(|idle| self.active.after(idle) <= now);
         match self.stage {
             Stage::Byte | Stage::Pong if idle => {
-                if connection.close(Some(CloseCode::GOING_AWAY), "idle", out).is_err() {
+                let closed = connection.close(Some(CloseCode::GOING_AWAY), "idle", out);
+                if closed.is_err() {
                     // A peer that leaves no room for a Close does not read: nothing is left to be waited for.
-                    connection.fail(ProtocolError::PongTimeout, out);
+                    connection.fail(ProtocolError::PolicyViolation, out);
                 }
                 self.follow(now, connection);
-                Expired::Idle
+                if closed.is_ok() { Expired::Idle } else { Expired::Failed(ProtocolError::PolicyViolation) }
             }
             Stage::Byte => {
                 // Without room the peer does not read, but it may still be heard.

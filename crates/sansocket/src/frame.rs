@@ -118,7 +118,7 @@ impl FrameHeader {
 
     /// Reads a header from the front of `bytes` and says how many bytes it took. `None`: more bytes are needed.
     ///
-    /// Fails at the first byte that can not be part of a header. What depends on the role, on negotiation or on earlier
+    /// Fails as soon as a field that is there is wrong. What depends on the role, on negotiation or on earlier
     /// frames is not looked at.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {

@@ -209,7 +209,8 @@ impl Messages {
     /// [`OutOfMemory`](ProtocolError::OutOfMemory), for [`Connection::fail`](crate::Connection::fail).
     pub fn append<'b>(&mut self, piece: impl Into<Piece<'b>>) -> Result<(), ProtocolError> {
         let piece = piece.into();
-        if piece.is_first() {
+        // Also where the beginning was never seen: what is left of another message must not get into this one.
+        if piece.is_first() || !self.under_way {
             self.text.clear();
             self.binary.clear();
         }

@@ -68,7 +68,7 @@ pub struct SliceOutput<'a> {
 }
 
 impl<'a> SliceOutput<'a> {
-    /// An empty output with room for all of `memory`.
+    /// An empty output with room for all of `memory`, which should be at least [`MAX_REPLY`]: with less, nothing can be received.
     pub const fn new(memory: &'a mut [u8]) -> Self {
         Self { memory, len: 0 }
     }
@@ -109,7 +109,8 @@ pub struct BoundedOutput<'a> {
 
 #[cfg(feature = "alloc")]
 impl<'a> BoundedOutput<'a> {
-    /// An output that appends to `queue` while it holds at most `limit` bytes.
+    /// An output that appends to `queue` while it holds at most `limit` bytes. With a limit of less than [`MAX_REPLY`], nothing can be
+    /// received.
     pub const fn new(queue: &'a mut Vec<u8>, limit: usize) -> Self {
         Self { queue, limit }
     }

@@ -37,8 +37,8 @@ pub enum Either<K> {
 
 /// Where masking keys come from. Any `FnMut() -> [u8; 4]` is one; with feature `rand`, so is `RandomKeys`.
 ///
-/// RFC 6455, section 10.3: a key must come "from a strong source of entropy" and must not be foreseen by whoever chooses the
-/// payload. The connection draws one key per frame, when the frame's payload is fixed.
+/// A key must come "from a strong source of entropy" (RFC 6455, section 5.3) and must not be foreseen by whoever chooses the payload
+/// (section 10.3). The connection draws one key per frame, when the frame's payload is fixed.
 pub trait MaskKeys {
     /// The next key.
     fn next_key(&mut self) -> [u8; 4];

@@ -46,7 +46,7 @@ function play(ws, offered) {
   ws.on("ping", (payload) => pings.push(payload.toString()));
   ws.on("error", (caught) => (error = caught.message));
   ws.addEventListener("close", ({ code, reason, wasClean: clean }) => {
-    print({ code, reason, clean, pings, error, offered: offered(), accepted: ws.extensions !== "" });
+    print({ code, reason, clean, pings: pings.slice(0, 3), error, offered: offered(), accepted: ws.extensions !== "" });
   });
   if (told.act === "echo") ws.on("message", (received, binary) => ws.send(received, { binary }));
   const acted = ws.readyState === WebSocket.OPEN ? act(ws) : once(ws, "open").then(() => act(ws));
@@ -58,10 +58,13 @@ function print(value) {
 }
 
 if (told.role === "client") {
-  const ws = new WebSocket(told.url, { ...options, ca: told.ca && readFileSync(told.ca) });
-  let request;
-  ws.on("upgrade", (response) => (request = response.req));
-  play(ws, () => request?.getHeader("sec-websocket-extensions") !== undefined);
+  let offered;
+  const finishRequest = (request) => {
+    offered = request.hasHeader("sec-websocket-extensions");
+    request.end();
+  };
+  const ws = new WebSocket(told.url, { ...options, finishRequest, ca: told.ca && readFileSync(told.ca) });
+  play(ws, () => offered);
 } else {
   const files = told.key && { cert: readFileSync(told.certificate), key: readFileSync(told.key) };
   const server = files ? https.createServer(files) : http.createServer();

@@ -1,7 +1,11 @@
 //! The project's own chores, as `cargo xtask <chore>`.
 
 mod autobahn;
+mod folder;
+mod interop;
+mod process;
 mod rfc_map;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -19,6 +23,8 @@ struct Arguments {
 enum Chore {
     /// Runs Autobahn|Testsuite against an adapter and compares the results with the expected ones.
     Autobahn(autobahn::Options),
+    /// Runs our client and our server against other libraries, with and without TLS.
+    Interop(interop::Options),
     /// Writes which test proves which requirement of RFC 6455, and checks that each of them exists.
     RfcMap(rfc_map::Options),
 }
@@ -26,6 +32,7 @@ enum Chore {
 fn main() -> anyhow::Result<ExitCode> {
     let as_expected = match Arguments::parse().chore {
         Chore::Autobahn(options) => autobahn::run(&options)?,
+        Chore::Interop(options) => interop::run(&options)?,
         Chore::RfcMap(options) => rfc_map::run(&options)?,
     };
     Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -1,6 +1,6 @@
 //! What the naive codec says of a stream, and what follows from that for everything that can be seen of a connection.
 
-use sansocket::{EndedBy, Limits, NextStep};
+use sansocket::{EndedBy, NextStep};
 use sansocket_testkit::{CLOSE, End, PONG, Received, Side, Transcript, close_body, naive, split_frames};
 
 use super::Case;
@@ -8,9 +8,7 @@ use super::line::{OWN_CLOSE, Outcome};
 
 /// Holds what a connection has made of `bytes` against the naive codec.
 pub(super) fn check(case: &Case, bytes: &[u8], outcome: &Outcome) {
-    // "At least one", says the limit; the naive codec takes it as it is.
-    let limits = Limits { fragments: case.limits.fragments.max(1), ..case.limits };
-    let expected = naive::decode(case.reader, bytes, &limits);
+    let expected = naive::decode(case.reader, bytes, &case.limits);
     assert_eq!(outcome.transcript, expected);
     assert_eq!(outcome.failure, expected.failure());
     assert_eq!(outcome.next_step, next_step(case.reader, &expected.end));

@@ -7,7 +7,7 @@ use sansocket_testkit::{BINARY, CONTINUATION, Frame, LengthForm, PING, PONG, Sid
 
 use crate::bytes::{byte, key, payload, text, word};
 
-/// Operations: an operation byte's lower four bits. [`ZERO_KEY`] may be added.
+/// Operations: an operation byte's lower four bits. [`ZERO_KEY`](op::ZERO_KEY) may be added.
 pub(crate) mod op {
     /// A text frame with FIN: text.
     pub(crate) const TEXT: u8 = 0;

@@ -4,7 +4,9 @@ use std::io::{self, Read, Write};
 use std::thread;
 
 use crate::common::{echo, open_to_all, pair, raw_client, request, sockets};
-use sansocket_std::{CloseCode, ConnectOptions, Error, Kind, Message, OwnedMessage, Prepared, SendError, Stream};
+use sansocket_std::{
+    CloseCode, ConnectOptions, Error, Kind, Message, OwnedMessage, Prepared, SendError, Stream, Timeouts,
+};
 
 const SIZES: [usize; 14] =
     [0, 1, 125, 126, 4096, 4097, 16_384, 65_535, 65_536, 65_537, 131_072, 131_073, 1 << 20, 5_000_001];
@@ -188,6 +190,120 @@ fn a_prepared_message_goes_to_many_clients() {
         writer.flush().unwrap();
         assert_eq!(client.read().unwrap(), Some(Message::Text("news")));
     }
+}
+
+#[test]
+fn rfc6455_5_4_no_message_of_any_length_gets_into_another() {
+    let (mut client, mut server) = pair();
+    for ws in [&mut client, &mut server] {
+        ws.send_part(Kind::Binary, b"A", false).unwrap();
+        for size in SIZES {
+            assert!(matches!(ws.send(&bytes(size)), Err(Error::Send(SendError::MessageUnderWay))), "{size}");
+        }
+        ws.send_part(Kind::Binary, b"Z", true).unwrap();
+    }
+    assert_eq!(client.read().unwrap(), Some(Message::Binary(b"AZ")));
+    assert_eq!(server.read().unwrap(), Some(Message::Binary(b"AZ")));
+}
+
+#[test]
+fn what_is_left_of_a_message_does_not_get_into_the_rest_of_another() {
+    let (mut client, mut server) = pair();
+    for part in ["a secret", " of long ago"] {
+        client.send_part(Kind::Text, part.as_bytes(), part.starts_with(' ')).unwrap();
+    }
+    assert_eq!(server.read().unwrap(), Some(Message::Text("a secret of long ago")));
+    client.send_part(Kind::Text, b"x", false).unwrap();
+    assert_eq!(server.read_piece().unwrap().unwrap().as_bytes(), b"x");
+    client.send_part(Kind::Text, b"y", false).unwrap();
+    client.send_part(Kind::Text, b"z", true).unwrap();
+    assert_eq!(server.read().unwrap(), Some(Message::Text("yz")));
+}
+
+#[test]
+fn a_peer_that_floods_pings_and_reads_nothing_is_not_read_any_more() {
+    // Pings of 125 bytes; far more of them than the sockets and the queue of replies hold.
+    const PINGS: usize = 64 << 20;
+
+    for split in [false, true] {
+        let (client, server) = sockets();
+        let server = thread::spawn(move || open_to_all().timeouts(Timeouts::NONE).accept(server).unwrap());
+        let mut client = raw_client(client);
+        let server = server.join().unwrap();
+        let socket = server.stream().try_clone().unwrap();
+        let reading = thread::spawn(move || {
+            if split {
+                let (mut reader, writer) = server.split().unwrap();
+                // A writer that is stuck does not make replies pile up either.
+                let writing = thread::spawn(move || writer.send(&vec![0; 64 << 20]).is_err());
+                let ended = reader.read().is_err();
+                ended & writing.join().unwrap()
+            } else {
+                let mut server = server;
+                server.read().is_err()
+            }
+        });
+        client.set_write_timeout(Some(std::time::Duration::from_millis(500))).unwrap();
+        let mut ping = vec![0x89, 0xFD, 0, 0, 0, 0];
+        ping.extend([7; 125]);
+        let pings = ping.repeat(500);
+        let mut sent = 0;
+        while sent < PINGS {
+            match client.write(&pings) {
+                Ok(count) => sent += count,
+                Err(_) => break,
+            }
+        }
+        assert!(sent < PINGS, "the server goes on reading although nothing it writes is taken");
+        // Whatever blocks is set free.
+        socket.shutdown(std::net::Shutdown::Both).unwrap();
+        assert!(reading.join().unwrap());
+    }
+}
+
+#[test]
+fn what_a_write_that_ran_into_its_limit_has_left_leaves_with_the_reads() {
+    let (client, server) = sockets();
+    let server = thread::spawn(move || open_to_all().timeouts(Timeouts::NONE).accept(server).unwrap());
+    let mut client = raw_client(client);
+    let mut server = server.join().unwrap();
+    server.set_write_timeout(Some(std::time::Duration::from_millis(50))).unwrap();
+    let (mut reader, writer) = server.split().unwrap();
+    let error = writer.send(&vec![7; 32 << 20]).unwrap_err();
+    assert!(matches!(error, Error::Io(_)), "{error:?}");
+    let reading = thread::spawn(move || {
+        loop {
+            match reader.read() {
+                Err(Error::Io(_)) => {}
+                result => break result.map(|message| message.is_none()),
+            }
+        }
+    });
+    let mut payload = 0;
+    while payload < 32 << 20 {
+        let mut head = [0; 2];
+        client.read_exact(&mut head).unwrap();
+        let len = match head[1] {
+            126 => {
+                let mut len = [0; 2];
+                client.read_exact(&mut len).unwrap();
+                usize::from(u16::from_be_bytes(len))
+            }
+            127 => {
+                let mut len = [0; 8];
+                client.read_exact(&mut len).unwrap();
+                usize::try_from(u64::from_be_bytes(len)).unwrap()
+            }
+            short => usize::from(short),
+        };
+        let mut frame = vec![0; len];
+        client.read_exact(&mut frame).unwrap();
+        assert!(frame.iter().all(|byte| *byte == 7), "frames are whole and in order");
+        payload += len;
+    }
+    client.write_all(&crate::common::masked(0x88, &[])).unwrap();
+    assert!(reading.join().unwrap().unwrap());
+    drop(writer);
 }
 
 /// A stream that does one small thing at a time, is interrupted, and runs into its time limit again and again.

@@ -183,12 +183,18 @@ impl<R: Role> Connection<R> {
     pub fn next_step(&self) -> NextStep {
         match self.closing {
             Closing::Open | Closing::CloseSent => NextStep::Open,
-            // 7.1.1: "the server MUST close the TCP connection immediately; the client SHOULD wait for the server".
+            // 5.5.1: "The server MUST close the underlying TCP connection immediately; the client SHOULD wait for the server to
+            // close the connection".
             Closing::Done(_) if self.role.is_server() => NextStep::CloseAfterFlush,
             Closing::Done(_) => NextStep::AwaitEof,
             Closing::Failed(_) => NextStep::DrainAfterFlush,
             Closing::Ended(_) => NextStep::Closed,
         }
+    }
+
+    /// Whether a message is being sent in parts and has not ended.
+    pub const fn is_sending(&self) -> bool {
+        self.outgoing.is_some()
     }
 
     /// Whether this side may still send messages, pings and a Close.

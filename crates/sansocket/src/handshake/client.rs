@@ -225,7 +225,7 @@ pub(super) fn check_response<'b>(
     protocols: &[&str],
 ) -> Result<(), ResponseError> {
     let all = || headers.clone();
-    // Item 2: "if the |Upgrade| header field contains a value that is not an ASCII case-insensitive match for the value
+    // Item 2: "or the |Upgrade| header field contains a value that is not an ASCII case-insensitive match for the value
     // 'websocket'".
     let mut upgrade = elements(all(), "Upgrade");
     if !upgrade.next().is_some_and(|element| element.eq_ignore_ascii_case(b"websocket")) || upgrade.next().is_some() {

@@ -5,7 +5,7 @@
 //! `map.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))`.
 
 use super::error::{AnswerError, RequestError};
-use super::head::{elements, single, values};
+use super::head::{elements, is_target, single, values};
 use super::key;
 use super::origin::{Authority, OriginPolicy};
 use super::server::{Accept, check_choices, check_request, check_version};
@@ -70,7 +70,7 @@ impl<'h, H: Iterator<Item = (&'h str, &'h [u8])> + Clone> Upgrade<H> {
     /// What is wrong with the request: answer with the error's [`status`](RequestError::status) and
     /// [`headers`](RequestError::headers), and with `Connection: close`.
     pub fn check(method: &str, headers: H, origins: OriginPolicy<'_>) -> Result<Self, RequestError> {
-        let key = check_request(method, headers.clone(), origins)?;
+        let key = check_request(method, "/", headers.clone(), origins)?;
         Ok(Self { headers, accept: Some(key::accept(key)) })
     }
 
@@ -94,7 +94,7 @@ impl<'h, H: Iterator<Item = (&'h str, &'h [u8])> + Clone> Upgrade<H> {
         }
         // RFC 8441, 4: ":scheme" and ":path" must be there as well; 5: the scheme is http or https.
         let scheme = pseudo.scheme.filter(|scheme| ["http", "https"].contains(scheme));
-        if scheme.is_none() || !pseudo.path.is_some_and(|path| path.starts_with('/')) {
+        if scheme.is_none() || !pseudo.path.is_some_and(|path| path.starts_with('/') && is_target(path)) {
             return Err(RequestError::InvalidTarget);
         }
         let host = pseudo.authority.and_then(Authority::parse).ok_or(RequestError::InvalidHost)?;
@@ -329,6 +329,7 @@ mod tests {
             (ExtendedConnect { scheme: Some("wss"), ..good }, RequestError::InvalidTarget),
             (ExtendedConnect { path: None, ..good }, RequestError::InvalidTarget),
             (ExtendedConnect { path: Some("*"), ..good }, RequestError::InvalidTarget),
+            (ExtendedConnect { path: Some("/a b\r\nX: y"), ..good }, RequestError::InvalidTarget),
             (ExtendedConnect { authority: None, ..good }, RequestError::InvalidHost),
             (ExtendedConnect { authority: Some("a b"), ..good }, RequestError::InvalidHost),
         ] {

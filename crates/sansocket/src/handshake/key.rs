@@ -19,7 +19,7 @@ pub(super) fn encode_key(nonce: [u8; 16]) -> [u8; 24] {
     key
 }
 
-/// 4.2.1, item 5: "a base64-encoded value that, when decoded, is 16 bytes in length".
+/// 4.2.1, item 5: a base64-encoded value "that, when decoded, is 16 bytes in length".
 pub(super) fn is_key(key: &[u8]) -> bool {
     let mut decoded = [0; 18];
     key.len() == 24 && BASE64.decode_slice(key, &mut decoded) == Ok(16)

@@ -21,7 +21,7 @@ impl<'a> Authority<'a> {
             }
             None => {
                 let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
-                let is_host = !host.is_empty() && host.bytes().all(is_reg_name_byte);
+                let is_host = !host.is_empty() && host.bytes().all(is_reg_name_byte) && is_percent_encoded(host);
                 (is_host.then_some(host)?, port)
             }
         };
@@ -58,6 +58,11 @@ impl<'a> Authority<'a> {
 const fn is_reg_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&'..=b',' | b';' | b'=')
+}
+
+/// RFC 3986, 2.1: a percent sign comes with two hexadecimal digits.
+fn is_percent_encoded(text: &str) -> bool {
+    text.split('%').skip(1).all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|digit| digit.is_ascii_hexdigit()))
 }
 
 /// An origin (RFC 6454, section 6.2): where the page comes from whose script connects. Two are equal if scheme, host and port are.
@@ -117,7 +122,7 @@ pub enum OriginPolicy<'a> {
     Any,
     /// Origins with the host and port of the request's `Host`. The default.
     SameOrigin {
-        /// The scheme that pages of this server have, `https` say. `None`: either, since TLS may end in front of the server.
+        /// The scheme that pages of this server have, `https` say. `None`: `http` or `https`, since TLS may end in front of the server.
         scheme: Option<&'a str>,
     },
     /// The origins listed, such as `https://example.com`. `null` in the list lets in `null`.
@@ -142,7 +147,8 @@ impl OriginPolicy<'_> {
                 _ => false,
             }),
             Self::SameOrigin { scheme } => Origin::parse(text).is_some_and(|origin| {
-                scheme.is_none_or(|scheme| scheme.eq_ignore_ascii_case(origin.scheme))
+                let schemes = scheme.as_ref().map_or(&["http", "https"][..], core::slice::from_ref);
+                schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case(origin.scheme))
                     && Origin { scheme: origin.scheme, authority: host } == origin
             }),
         }
@@ -195,6 +201,7 @@ mod tests {
         assert!(allows("http://example.com:8080", "example.com:8080"));
         for bad in [
             "null",
+            "ftp://example.com",
             "http://evil-example.com",
             "http://example.com.evil",
             "http://sub.example.com",

@@ -125,7 +125,7 @@ impl<'c> ServerHandshake<'c> {
                     // Who gives less than before gets no panic for it.
                     let Some(head) = bytes.get(..len) else { return Ok(None) };
                     let (method, target) = check_request_line(head, headers)?;
-                    let key = check_request(method, Headers::of(head), self.origins)?;
+                    let key = check_request(method, target, Headers::of(head), self.origins)?;
                     return Ok(Some(Request { target, headers: Headers::of(head), key, head_len: len }));
                 }
             }
@@ -144,17 +144,21 @@ fn check_request_line(head: &[u8], headers: usize) -> Result<(&str, &str), Reque
 
 /// 4.2.1, item 1: a path, or an absolute HTTP URI with one.
 fn is_request_target(target: &str) -> bool {
-    let is_absolute = |scheme: &str| {
-        target
-            .split_once("://")
-            .is_some_and(|(found, rest)| found.eq_ignore_ascii_case(scheme) && !rest.starts_with('/'))
-    };
-    is_target(target) && (target.starts_with('/') || ["http", "https", "ws", "wss"].into_iter().any(is_absolute))
+    is_target(target) && (target.starts_with('/') || target_authority(target).is_some())
+}
+
+/// The authority of a target that is an absolute URI.
+fn target_authority(target: &str) -> Option<Authority<'_>> {
+    let (scheme, rest) = target.split_once("://")?;
+    let known = ["http", "https", "ws", "wss"].iter().any(|known| known.eq_ignore_ascii_case(scheme));
+    let (authority, _) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    known.then(|| Authority::parse(authority)).flatten()
 }
 
 /// Checks everything else that section 4.2.1 demands, and gives the key. Whoever has parsed the head, this is what it must hold.
 pub(super) fn check_request<'b>(
     method: &str,
+    target: &str,
     headers: impl Iterator<Item = (&'b str, &'b [u8])> + Clone,
     origins: OriginPolicy<'_>,
 ) -> Result<&'b [u8], RequestError> {
@@ -182,7 +186,8 @@ pub(super) fn check_request<'b>(
     // 4.2.1, item 5, and 11.3.1: the key once, 16 bytes when decoded.
     let key = single(all(), "Sec-WebSocket-Key").ok().flatten().filter(|key| key::is_key(key));
     let key = key.ok_or(RequestError::InvalidKey)?;
-    check_choices(all(), host, origins)?;
+    // RFC 9112, 3.2.2: where the target is an absolute URI, what Host says does not count.
+    check_choices(all(), target_authority(target).unwrap_or(host), origins)?;
     Ok(key)
 }
 
@@ -202,9 +207,14 @@ pub(super) fn check_choices<'b>(
     origins: OriginPolicy<'_>,
 ) -> Result<(), RequestError> {
     let all = || headers.clone();
+    // 4.3: such a header lists one element at least.
+    let is_void = |name| values(all(), name).next().is_some() && elements(all(), name).next().is_none();
+    if is_void("Sec-WebSocket-Protocol") {
+        return Err(RequestError::InvalidProtocols);
+    }
     check_protocols(|| elements(all(), "Sec-WebSocket-Protocol"))?;
     // 9.1: a header that does not follow the grammar fails the connection.
-    if extensions(all()).any(|extension| extension.is_err()) {
+    if is_void("Sec-WebSocket-Extensions") || extensions(all()).any(|extension| extension.is_err()) {
         return Err(RequestError::InvalidExtensions);
     }
     // 4.2.2, item 4: a server may look at the origin and refuse with 403.

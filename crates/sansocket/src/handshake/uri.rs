@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use super::head::is_target;
 use super::origin::Authority;
 
 /// A `ws://` or `wss://` URI, split and checked.
@@ -37,7 +36,7 @@ impl<'a> Uri<'a> {
             return Err(UriError::UserInformation);
         }
         let authority = Authority::parse(authority).ok_or(UriError::Host)?;
-        if !is_target(tail) {
+        if !is_path_and_query(tail) {
             return Err(UriError::Target);
         }
         Ok(Self { secure, authority, tail })
@@ -74,12 +73,34 @@ impl<'a> Uri<'a> {
 
     /// The query with its question mark, or nothing.
     pub fn query(&self) -> &'a str {
-        self.tail.find('?').map_or("", |at| &self.tail[at..])
+        // 3: the question mark is there "if the query component is non-empty".
+        match self.tail.find('?').map_or("", |at| &self.tail[at..]) {
+            "?" => "",
+            query => query,
+        }
     }
 
     const fn default_port(&self) -> u16 {
         if self.secure { 443 } else { 80 }
     }
+}
+
+/// RFC 3986, 3.3 and 3.4: what a path and a query are made of.
+fn is_path_and_query(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let good = match byte {
+            b'%' => {
+                [bytes.next(), bytes.next()].iter().all(|digit| digit.is_some_and(|digit| digit.is_ascii_hexdigit()))
+            }
+            b'/' | b'?' | b':' | b'@' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b';' | b'=' => true,
+            byte => byte.is_ascii_alphanumeric(),
+        };
+        if !good {
+            return false;
+        }
+    }
+    true
 }
 
 /// What is wrong with a URI.
@@ -94,7 +115,7 @@ pub enum UriError {
     UserInformation,
     /// The host or the port is missing or malformed.
     Host,
-    /// The path or the query holds white space, control characters or characters beyond ASCII.
+    /// The path or the query holds a character that must be percent-encoded.
     Target,
 }
 
@@ -126,6 +147,7 @@ mod tests {
             ("wss://a:443/", true, "a", 443, "a", "/", ""),
             ("ws://a:9001/chat/room?x=1&y=?", false, "a", 9001, "a:9001", "/chat/room", "?x=1&y=?"),
             ("ws://a?q", false, "a", 80, "a", "/", "?q"),
+            ("ws://a/chat?", false, "a", 80, "a", "/chat", ""),
             ("ws://[::1]:9001/%23", false, "[::1]", 9001, "[::1]:9001", "/%23", ""),
             ("ws://a/.well-known/x", false, "a", 80, "a", "/.well-known/x", ""),
         ] {
@@ -156,6 +178,11 @@ mod tests {
             ("ws://a/b c", UriError::Target),
             ("ws://a/\r\nX: y", UriError::Target),
             ("ws://a/ä", UriError::Target),
+            ("ws://a/%zz", UriError::Target),
+            ("ws://a/%2", UriError::Target),
+            ("ws://a/[", UriError::Target),
+            ("ws://a/\"", UriError::Target),
+            ("ws://a%zz/", UriError::Host),
         ] {
             assert_eq!(Uri::parse(text).err(), Some(error), "{text}");
         }

@@ -18,7 +18,7 @@ struct Asked {
 }
 
 fn asked() -> impl Strategy<Value = Asked> {
-    let uri = "wss?://[a-z][a-z0-9.-]{0,12}(:[1-9][0-9]{0,3})?(/[a-zA-Z0-9%._~-]{0,10}){0,3}(\\?[a-z0-9=&%?/]{0,12})?";
+    let uri = "wss?://[a-z][a-z0-9.-]{0,12}(:[1-9][0-9]{0,3})?(/([a-zA-Z0-9._~-]|%[0-9A-F]{2}){0,10}){0,3}(\\?([a-z0-9=&?/]|%23){0,12})?";
     let origin = prop::option::of(prop_oneof![Just("null".to_owned()), "https?://[a-z]{1,10}(:[1-9][0-9]{0,3})?"]);
     let protocols = prop::collection::hash_set("[a-zA-Z0-9!#$%&'*+.^_`|~-]{1,12}", 0..6);
     let headers = prop::collection::vec(("X-[a-zA-Z0-9!#-]{0,10}", "([!-~]([ -~\t]{0,20}[!-~])?)?"), 0..6);

@@ -1,0 +1,176 @@
+//! Our side: `sansocket serve` where an echo is all that is wanted, and else a client or a server in this process.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use sansocket_std::{
+    AcceptOptions, CloseCode, ConnectOptions, EndedBy, Kind, OwnedMessage, Stream, Timeouts, TlsAcceptor, TlsConnector,
+    WebSocket,
+};
+
+use super::case::{Case, SIZES, What, closed_by_peer, closed_by_us};
+use super::certificates::Certificates;
+use crate::process::LOOK;
+use crate::serve::Server;
+
+/// What our side does.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Act {
+    /// Sends messages of all sizes and wants them back.
+    Send,
+    /// Sends back what comes.
+    Echo,
+    /// Pings the silent peer until that closes.
+    Ping,
+    /// Closes at once.
+    Close,
+}
+
+/// Our side of a case, at work.
+pub(super) struct Ours {
+    /// Where it listens, if it does.
+    pub(super) url: String,
+    work: Work,
+}
+
+enum Work {
+    Serve { _server: Box<Server>, log: PathBuf },
+    Thread(Receiver<Result<String>>),
+}
+
+impl Ours {
+    /// `sansocket serve`.
+    pub(super) fn serve(case: &Case<'_>, target: &Path, log: &Path, certificates: &Certificates) -> Result<Self> {
+        let Certificates { certificate, key, .. } = certificates;
+        let tls = ["--tls-cert".as_ref(), certificate.as_os_str(), "--tls-key".as_ref(), key.as_os_str()];
+        let server = Server::start(if case.tls { &tls[..] } else { &[] }, target, log)?;
+        Ok(Self { url: server.url().to_owned(), work: Work::Serve { _server: Box::new(server), log: log.to_owned() } })
+    }
+
+    /// A server of one connection in this process.
+    pub(super) fn server(case: &Case<'_>, act: Act, certificates: &Certificates) -> Result<Self> {
+        let script = Script::new(case, act);
+        let acceptor = if case.tls {
+            Some(TlsAcceptor::from_pem(&fs::read(&certificates.certificate)?, &fs::read(&certificates.key)?)?)
+        } else {
+            None
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
+        let url = format!("{}://{}", if case.tls { "wss" } else { "ws" }, listener.local_addr()?);
+        let work = work(move || {
+            let (stream, _) = listener.accept()?;
+            stream.set_nodelay(true)?;
+            let options = AcceptOptions::new().timeouts(script.timeouts());
+            match acceptor {
+                Some(acceptor) => script.play(options.accept(acceptor.accept(stream)?)?),
+                None => script.play(options.accept(stream)?),
+            }
+        });
+        Ok(Self { url, work })
+    }
+
+    /// A client in this process, of the peer's server at this port.
+    pub(super) fn client(case: &Case<'_>, port: u64, certificates: &Certificates) -> Result<Self> {
+        let script = Script::new(case, case.our_act());
+        let ca = if case.what == What::Stranger { &certificates.stranger } else { &certificates.ca };
+        let connector = TlsConnector::with_ca(&fs::read(ca)?)?;
+        let url = format!("{}://127.0.0.1:{port}/", if case.tls { "wss" } else { "ws" });
+        let work =
+            work(move || script.play(ConnectOptions::new().tls(&connector).timeouts(script.timeouts()).connect(&url)?));
+        Ok(Self { url: String::new(), work })
+    }
+
+    /// How the connection ended for us, which is to be with a closing handshake.
+    pub(super) fn ending(self, deadline: Instant) -> Result<String> {
+        match self.work {
+            Work::Serve { log, .. } => loop {
+                let log = fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
+                match log.split_inclusive('\n').find(|line| line.ends_with('\n') && !line.starts_with("#1 open")) {
+                    Some(line) => return Ok(line.trim_end().replace("#1 closed by the client", "closed by the peer")),
+                    None => ensure!(Instant::now() < deadline, "`sansocket serve` sees no end: {log:?}"),
+                }
+                thread::sleep(LOOK);
+            },
+            Work::Thread(ending) => match ending.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(ending) => ending,
+                Err(RecvTimeoutError::Timeout) => bail!("no end within the time limit"),
+                Err(RecvTimeoutError::Disconnected) => bail!("panicked"),
+            },
+        }
+    }
+}
+
+/// Works in a thread, because nothing else would stop it at the deadline.
+fn work(work: impl FnOnce() -> Result<String> + Send + 'static) -> Work {
+    let (ending, received) = mpsc::channel();
+    thread::spawn(move || ending.send(work()));
+    Work::Thread(received)
+}
+
+/// What our side does with an open connection in this process.
+#[derive(Clone, Copy)]
+struct Script {
+    act: Act,
+    kind: Kind,
+    farewell: (u16, &'static str),
+}
+
+impl Script {
+    fn new(case: &Case<'_>, act: Act) -> Self {
+        Self { act, kind: case.kind(), farewell: case.farewell() }
+    }
+
+    /// Keepalive pings that come soon, where they are what it is about.
+    fn timeouts(self) -> Timeouts {
+        match self.act {
+            Act::Ping => Timeouts { ping: Some(Duration::from_millis(100)), ..Timeouts::DEFAULT },
+            _ => Timeouts::DEFAULT,
+        }
+    }
+
+    /// Plays it to the end of the connection, and says how that came.
+    fn play<S: Stream>(self, mut ws: WebSocket<S>) -> Result<String> {
+        let (code, reason) = self.farewell;
+        match self.act {
+            Act::Send => {
+                for size in SIZES {
+                    let sent = message(self.kind, size);
+                    ws.send(&sent).with_context(|| format!("sending {size} bytes"))?;
+                    let received = ws.read().with_context(|| format!("awaiting {size} bytes"))?;
+                    ensure!(received == Some(sent.as_message()), "{size} bytes came back as another message");
+                }
+                ws.close(CloseCode::new(code), reason)?;
+            }
+            Act::Echo => {
+                while let Some(message) = ws.read_owned()? {
+                    ws.queue(&message)?;
+                }
+            }
+            Act::Ping => {
+                ws.ping(b"from us")?;
+                ensure!(ws.read()?.is_none(), "a message came");
+            }
+            Act::Close => ws.close(CloseCode::new(code), reason)?,
+        }
+        let ending = ws.ending().context("no ending")?;
+        ensure!(ending.is_clean(), "{ending}");
+        let peer_close = ws.peer_close().context("no Close from the peer")?;
+        Ok(match ending.by() {
+            EndedBy::Local => closed_by_us(ending.code()),
+            _ => closed_by_peer(peer_close.code().map_or(1005, CloseCode::get), peer_close.reason()),
+        })
+    }
+}
+
+/// A message of this many bytes; a text has characters of every length.
+fn message(kind: Kind, size: usize) -> OwnedMessage {
+    match kind {
+        Kind::Text => OwnedMessage::Text("aé€😀".repeat(size / 10) + &"x".repeat(size % 10)),
+        Kind::Binary => OwnedMessage::Binary((0..=250).cycle().take(size).collect()),
+    }
+}
