@@ -1,6 +1,6 @@
 //! How connections end on real sockets.
 
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::thread;
 use std::time::Duration;
@@ -141,4 +141,53 @@ fn misuse_is_refused_and_harms_nothing() {
     assert_eq!(client.read().unwrap(), Some(Message::Text("still open")));
     client.close(CloseCode::NORMAL, "").unwrap();
     server.join().unwrap().0.unwrap();
+}
+
+#[test]
+fn rfc6455_5_5_1_a_server_ends_the_stream_as_soon_as_both_closes_have_passed() {
+    let (client, server) = sockets();
+    let server = thread::spawn(move || open_to_all().accept(server).unwrap());
+    let mut client = raw_client(client);
+    let mut server = server.join().unwrap();
+    client.write_all(&masked(0x88, b"\x03\xe8")).unwrap();
+    assert!(server.read().unwrap().is_none());
+    // The server's socket still lives: it was not its end that has ended the stream.
+    assert_eq!(read_to_end(&mut client), b"\x88\x02\x03\xe8");
+    drop(server);
+}
+
+#[test]
+fn rfc6455_5_5_1_a_client_waits_for_the_server_to_end_the_stream() {
+    let (client, mut server) = pair();
+    let client = echo(client);
+    server.start_close(CloseCode::NORMAL, "").unwrap();
+    let mut close = [0; 8];
+    // Behind its own Close, masked, the client sends nothing and keeps the stream.
+    server.stream_mut().read_exact(&mut close).unwrap();
+    assert_eq!(close[..2], [0x88, 0x82]);
+    server.stream_mut().set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    let error = server.stream_mut().read(&mut close).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error:?}");
+    drop(server);
+    client.join().unwrap().0.unwrap();
+}
+
+#[test]
+fn rfc6455_7_1_1_what_a_violating_peer_has_sent_is_read_before_the_socket_is_closed() {
+    let (client, server) = sockets();
+    let server = thread::spawn(move || {
+        let mut server = open_to_all().accept(server).unwrap();
+        // Dropped with the error, as an application does: over unread input this would be a reset.
+        server.read().map(drop).unwrap_err().to_string()
+    });
+    let mut client = raw_client(client);
+    let mut segment = masked(0x83, b"a reserved opcode");
+    segment.extend(masked(0x82, &[7; 60_000]));
+    client.write_all(&segment).unwrap();
+    assert_eq!(read_to_end(&mut client)[..1], [0x88]);
+    for _ in 0..10 {
+        client.write_all(&[7; 60_000]).expect("the server still reads, and has not reset the connection");
+    }
+    drop(client);
+    server.join().unwrap();
 }

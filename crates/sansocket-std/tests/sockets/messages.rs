@@ -420,3 +420,19 @@ impl<S: Write> Write for Counting<S> {
 }
 
 impl<S: Read + Write> Stream for Counting<S> {}
+
+#[test]
+fn rfc6455_5_3_a_clients_frames_have_keys_of_their_own() {
+    const FRAMES: usize = 16;
+    let (mut client, mut server) = pair();
+    let mut keys = std::collections::HashSet::new();
+    for _ in 0..FRAMES {
+        client.send("x").unwrap();
+        let mut frame = [0; 7];
+        server.stream_mut().read_exact(&mut frame).unwrap();
+        let [0x81, 0x81, key @ .., _] = frame else { panic!("{frame:02x?}") };
+        keys.insert(key);
+    }
+    // By chance two of 16 are the same once in 36 million runs.
+    assert_eq!(keys.len(), FRAMES, "{keys:02x?}");
+}

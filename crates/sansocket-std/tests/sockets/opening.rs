@@ -1,12 +1,17 @@
 //! Opening handshakes on real sockets.
 
+use std::collections::HashSet;
 use std::io::Write;
-use std::net::{Shutdown, TcpListener};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
+use std::time::Duration;
+
+use sansocket::handshake::{RequestProgress, ServerHandshake};
 
 use crate::common::{open_to_all, read_head, read_to_end, request, sockets};
 use sansocket_std::{
-    Accept, AcceptError, AcceptOptions, ConnectError, ConnectOptions, Message, OriginPolicy, Reject, connect,
+    Accept, AcceptError, AcceptOptions, ConnectError, ConnectOptions, Message, OriginPolicy, Reject, Timeouts,
+    WebSocket, connect,
 };
 
 /// What a server with default options answers to `bytes`, and its error.
@@ -163,4 +168,48 @@ fn the_same_origin_is_let_in() {
     assert!(read_head(&mut client).starts_with("HTTP/1.1 403 "));
     drop(client);
     server.join().unwrap().unwrap_err();
+}
+
+/// Opens a connection to a server of bare bytes, which answers with a good response and `behind` it in the same write: the key that the client has sent, and both ends.
+fn open_bare(behind: &[u8]) -> (String, WebSocket<TcpStream>, TcpStream) {
+    let (client, mut server) = sockets();
+    let behind = behind.to_vec();
+    let server = thread::spawn(move || {
+        let head = read_head(&mut server);
+        let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+        // The engine makes the accept value of the key, as a server's.
+        let mut answer = Vec::new();
+        let mut handshake = ServerHandshake::new();
+        let RequestProgress::Request(request) = handshake.receive(head.as_bytes(), &mut answer) else {
+            panic!("{head}")
+        };
+        request.accept(&Accept::new(), &mut answer).unwrap();
+        answer.extend(behind);
+        server.write_all(&answer).unwrap();
+        (key.to_owned(), server)
+    });
+    let client = ConnectOptions::new().open(client, "ws://localhost/").unwrap();
+    let (key, server) = server.join().unwrap();
+    (key, client, server)
+}
+
+#[test]
+fn rfc6455_4_1_each_connection_has_a_key_of_its_own() {
+    let keys: HashSet<String> = (0..8).map(|_| open_bare(b"").0).collect();
+    assert_eq!(keys.len(), 8, "{keys:?}");
+}
+
+#[test]
+fn rfc6455_4_1_the_first_frames_may_come_along_with_the_response() {
+    let (_, mut client, _server) = open_bare(b"\x81\x05early");
+    assert_eq!(client.read().unwrap(), Some(Message::Text("early")));
+}
+
+#[test]
+fn rfc6455_4_1_nothing_is_sent_behind_the_request_before_the_response_has_come() {
+    let (client, mut server) = sockets();
+    let timeouts = Timeouts { open: Some(Duration::from_millis(50)), ..Timeouts::NONE };
+    ConnectOptions::new().timeouts(timeouts).open(client, "ws://localhost/").unwrap_err();
+    read_head(&mut server);
+    assert_eq!(read_to_end(&mut server), b"");
 }

@@ -1,5 +1,6 @@
 //! TLS: who is trusted, who is not and why, and the same messages as without.
 
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 
@@ -169,4 +170,45 @@ fn a_server_without_tls_and_wrong_names_are_told() {
 
     assert!(matches!(TlsConnector::with_ca(b"rubbish"), Err(TlsError::Pem(_))));
     assert!(matches!(TlsAcceptor::from_pem(b"", b""), Err(TlsError::Pem(_))));
+}
+
+#[test]
+fn rfc6455_4_1_tls_names_the_host_that_is_wanted() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        // A record's header, then the record: the ClientHello.
+        let mut header = [0; 5];
+        stream.read_exact(&mut header).unwrap();
+        let mut hello = vec![0; usize::from(u16::from_be_bytes([header[3], header[4]]))];
+        stream.read_exact(&mut hello).unwrap();
+        hello
+    });
+    let error = connect(port, "localhost", &TlsConnector::bundled_roots()).unwrap_err();
+    assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
+    // RFC 6066, 3: extension 0 of 14 bytes, a list of 12: a host name of 9.
+    let sni = [&[0, 0, 0, 14, 0, 12, 0, 0, 9][..], b"localhost"].concat();
+    let hello = server.join().unwrap();
+    assert!(hello.windows(sni.len()).any(|window| window == sni), "{}", String::from_utf8_lossy(&hello));
+}
+
+#[test]
+fn rfc6455_7_1_1_a_tls_session_is_closed_in_order() {
+    let authority = Authority::new("us");
+    let (port, server) = serve(authority.server(), |mut ws| {
+        assert!(ws.read().unwrap().is_none());
+        ws
+    });
+    // rustls alone, for what the adapter does not tell: whether the session or only the stream was ended.
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut client = authority.connector().connect(stream, "localhost").unwrap();
+    client.write_all(&crate::common::request(&[])).unwrap();
+    assert!(crate::common::read_head(&mut client).starts_with("HTTP/1.1 101 "));
+    client.write_all(&crate::common::masked(0x88, b"")).unwrap();
+    // Without a `close_notify` the end is an error (`UnexpectedEof`).
+    assert_eq!(crate::common::read_to_end(&mut client), b"\x88\x00");
+    drop(server.join().unwrap());
 }
