@@ -8,6 +8,11 @@ use sansocket_std::Direction;
 /// How much of a payload is shown, in bytes.
 const SHOWN: usize = 64;
 
+/// A function that takes the bytes of both directions.
+pub(crate) trait Tracer: FnMut(Direction, &[u8]) + Send {}
+
+impl<F: FnMut(Direction, &[u8]) + Send> Tracer for F {}
+
 /// Gives a function that takes the bytes of both directions and prints a line for each frame on the standard error. `name` is put in
 /// front.
 pub(crate) fn tracer(name: String) -> impl FnMut(Direction, &[u8]) + Send + 'static {

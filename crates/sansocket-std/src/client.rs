@@ -5,13 +5,15 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use sansocket::handshake::{ClientHandshake, ClientRequest, HeadLimits, ResponseProgress, Uri};
-use sansocket::{Client, Connection, Either, Limits, Negotiated, RandomKeys, Timeouts};
+use sansocket::{Client, Either, Limits, Negotiated, RandomKeys, Timeouts};
 
 use crate::error::{ConnectError, ResponseHead};
-use crate::inbox::Inbox;
+use crate::outbox::Outbox;
 use crate::stream::{Socket, Stream};
-use crate::timing::{Limit, Timing, read_within};
-use crate::websocket::{Opening, WebSocket};
+use crate::timing::{Limit, WriteLimit, read_within};
+#[cfg(feature = "tls")]
+use crate::tls::TlsStream;
+use crate::websocket::{Opening, Settings, WebSocket};
 
 /// How much of a refusal's body is kept, in bytes.
 const BODY: usize = 4 * 1024;
@@ -46,9 +48,7 @@ pub struct ConnectOptions<'a> {
     protocols: &'a [&'a str],
     headers: &'a [(&'a str, &'a str)],
     head_limits: HeadLimits,
-    limits: Limits,
-    read_buffer: usize,
-    timeouts: Timeouts,
+    settings: Settings,
     #[cfg(feature = "tls")]
     tls: Option<&'a crate::TlsConnector>,
 }
@@ -68,9 +68,7 @@ impl<'a> ConnectOptions<'a> {
             protocols: &[],
             headers: &[],
             head_limits: HeadLimits::DEFAULT,
-            limits: Limits::DEFAULT,
-            read_buffer: crate::READ_BUFFER,
-            timeouts: Timeouts::DEFAULT,
+            settings: Settings::DEFAULT,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -102,19 +100,19 @@ impl<'a> ConnectOptions<'a> {
 
     /// Sets the limits of what the server sends.
     pub const fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.settings.limits = limits;
         self
     }
 
     /// Sets the size of the read buffer in bytes; at least one.
     pub const fn read_buffer(mut self, size: usize) -> Self {
-        self.read_buffer = if size == 0 { 1 } else { size };
+        self.settings.read_buffer = if size == 0 { 1 } else { size };
         self
     }
 
     /// Sets the time limits.
     pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = timeouts;
+        self.settings.timeouts = timeouts;
         self
     }
 
@@ -136,29 +134,36 @@ impl<'a> ConnectOptions<'a> {
         if uri.is_secure() {
             return Err(ConnectError::TlsUnsupported);
         }
-        let limit = Limit::after(self.timeouts.open);
+        let limit = Limit::after(self.settings.timeouts.open);
         let stream = connect_tcp(&uri, limit)
             .map_err(|source| ConnectError::Connect { to: format!("{}:{}", uri.host(), uri.port()), source })?;
-        let socket = self.secure(stream, &uri, limit)?;
-        self.open_within(socket, &uri, limit)
+        let mut outbox = Outbox::new(WriteLimit::of(&stream)?);
+        let socket = self.secure(stream, &uri, limit, &mut outbox.limit)?;
+        self.open_within(socket, outbox, &uri, limit)
     }
 
     /// Performs the TLS handshake, if the URI asks for TLS.
     #[cfg(feature = "tls")]
-    fn secure(&self, stream: TcpStream, uri: &Uri<'_>, limit: Limit) -> Result<Socket, ConnectError> {
+    fn secure(
+        &self,
+        stream: TcpStream,
+        uri: &Uri<'_>,
+        limit: Limit,
+        write_limit: &mut WriteLimit,
+    ) -> Result<Socket, ConnectError> {
         if !uri.is_secure() {
             return Ok(Socket::Tcp(stream));
         }
         let mut stream = match self.tls {
-            Some(tls) => tls.connect(stream, uri.host())?,
-            None => crate::TlsConnector::bundled_roots().connect(stream, uri.host())?,
+            Some(tls) => TlsStream::connect(tls, stream, uri.host())?,
+            None => TlsStream::connect(&crate::TlsConnector::bundled_roots(), stream, uri.host())?,
         };
-        stream.handshake_within(limit)?;
+        stream.handshake_within(limit, write_limit)?;
         Ok(Socket::Tls(Box::new(stream)))
     }
 
     #[cfg(not(feature = "tls"))]
-    fn secure(&self, stream: TcpStream, _uri: &Uri<'_>, _limit: Limit) -> Result<Socket, ConnectError> {
+    fn secure(&self, stream: TcpStream, _: &Uri<'_>, _: Limit, _: &mut WriteLimit) -> Result<Socket, ConnectError> {
         Ok(Socket::Tcp(stream))
     }
 
@@ -168,10 +173,17 @@ impl<'a> ConnectOptions<'a> {
     ///
     /// Why the connection could not be opened.
     pub fn open<S: Stream>(&self, stream: S, uri: &str) -> Result<WebSocket<S>, ConnectError> {
-        self.open_within(stream, &Uri::parse(uri)?, Limit::after(self.timeouts.open))
+        let (uri, outbox) = (Uri::parse(uri)?, Outbox::new(WriteLimit::of(&stream)?));
+        self.open_within(stream, outbox, &uri, Limit::after(self.settings.timeouts.open))
     }
 
-    fn open_within<S: Stream>(&self, mut stream: S, uri: &Uri<'_>, limit: Limit) -> Result<WebSocket<S>, ConnectError> {
+    fn open_within<S: Stream>(
+        &self,
+        mut stream: S,
+        mut outbox: Outbox,
+        uri: &Uri<'_>,
+        limit: Limit,
+    ) -> Result<WebSocket<S>, ConnectError> {
         // What belongs together is written together; nothing is gained by making it wait.
         stream.set_nodelay()?;
         let mut request =
@@ -179,19 +191,37 @@ impl<'a> ConnectOptions<'a> {
         if let Some(origin) = self.origin {
             request = request.origin(origin);
         }
-        let mut out = Vec::new();
         // RFC 6455, 4.1, item 7: a nonce "selected randomly for each connection".
-        let mut handshake = request.start(rand::random(), &mut out)?;
-        stream.write_all(&out)?;
-        stream.flush()?;
+        let mut handshake = request.start(rand::random(), &mut outbox.bytes)?;
+        crate::write_head(&mut stream, &mut outbox, limit)?;
 
         let mut received = Vec::new();
         let (negotiated, opening, head_len) = receive_response(&mut stream, &mut handshake, &mut received, limit)?;
-        let role = Either::Client(Client::new(RandomKeys));
-        let engine = Connection::new(role, negotiated, self.limits);
-        let inbox = Inbox::new(self.read_buffer, &received[head_len..]);
-        Ok(WebSocket::open(stream, engine, inbox, opening, Timing::new(self.timeouts)))
+        Ok(self.settings.open(role(), stream, outbox, negotiated, opening, &received[head_len..]))
     }
+
+    /// A connection whose opening handshake somebody else has performed, an HTTP client say: its stream, what the handshake has agreed
+    /// on ([`UpgradeOffer::check`](sansocket::handshake::UpgradeOffer::check) tells), and what was read behind the response.
+    ///
+    /// [`WebSocket::protocol`] and [`WebSocket::response`] know nothing of that handshake.
+    ///
+    /// # Errors
+    ///
+    /// The stream's.
+    pub fn upgraded<S: Stream>(
+        &self,
+        mut stream: S,
+        negotiated: Negotiated,
+        unread: &[u8],
+    ) -> io::Result<WebSocket<S>> {
+        stream.set_nodelay()?;
+        let outbox = Outbox::new(WriteLimit::of(&stream)?);
+        Ok(self.settings.open(role(), stream, outbox, negotiated, Opening::default(), unread))
+    }
+}
+
+const fn role() -> Either<RandomKeys> {
+    Either::Client(Client::new(RandomKeys))
 }
 
 /// Tries the host's addresses in turn. Each gets its share of the time that is left, so that one that never answers leaves some to the

@@ -3,13 +3,18 @@
 use std::io;
 use std::mem;
 
-use sansocket::{BoundedOutput, Connection, Either, Message, Messages, OwnedMessage, Piece, RandomKeys};
+use sansocket::{BoundedOutput, Connection, Either, MAX_REPLY, Message, Messages, OwnedMessage, Piece, RandomKeys};
 
 /// The engine as this adapter uses it: the role is known at run time.
 pub(crate) type Engine = Connection<Either<RandomKeys>>;
 
 /// How much may be queued before the peer's frames are left where they are: a peer that floods pings and reads nothing is stopped by it.
 const REPLIES: usize = 64 * 1024;
+
+/// Whether the peer's next frame may be answered behind what is queued.
+pub(crate) const fn has_room(queued: &[u8]) -> bool {
+    queued.len() + MAX_REPLY <= REPLIES
+}
 
 /// How much memory for joined messages is kept from one message to the next, in bytes.
 const KEPT: usize = 64 * 1024;

@@ -9,12 +9,12 @@ use crate::outbox::Outbox;
 
 /// What lies between the engine and a socket: by default nothing.
 #[derive(Debug, Default)]
-pub struct Layer(#[cfg(feature = "tls")] Option<Box<rustls::Connection>>);
+pub struct Layer(#[cfg(feature = "tls")] Option<Box<sansocket_tls::rustls::Connection>>);
 
 impl Layer {
     /// Bytes go through TLS.
     #[cfg(feature = "tls")]
-    pub(crate) fn tls(mut connection: rustls::Connection) -> Self {
+    pub(crate) fn tls(mut connection: sansocket_tls::rustls::Connection) -> Self {
         // What is written is taken out at once, so it needs no limit here.
         connection.set_buffer_limit(None);
         Self(Some(Box::new(connection)))

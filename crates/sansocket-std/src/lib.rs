@@ -60,6 +60,7 @@ mod layer;
 mod outbox;
 mod receiver;
 mod server;
+mod shared;
 mod split;
 mod stream;
 mod timing;
@@ -73,14 +74,16 @@ pub use layer::Layer;
 pub use sansocket;
 pub use sansocket::handshake::{Accept, HeadLimits, OriginPolicy, Reject};
 pub use sansocket::{
-    CloseCode, EndedBy, Ending, Kind, Limits, Message, OwnedMessage, Piece, Prepared, ProtocolError, SendError,
-    Timeouts,
+    CloseCode, EndedBy, Ending, Kind, Limits, Message, Negotiated, OwnedMessage, Piece, Prepared, ProtocolError,
+    SendError, Timeouts,
 };
+#[cfg(feature = "tls")]
+pub use sansocket_tls::{TlsAcceptor, TlsConnector, TlsError, rustls};
 pub use server::{AcceptOptions, PendingRequest, accept};
 pub use split::{Direction, Reader, Writer};
 pub use stream::{CloneStream, Socket, SplitStream, Stream};
 #[cfg(feature = "tls")]
-pub use tls::{TlsAcceptor, TlsConnector, TlsError, TlsStream};
+pub use tls::TlsStream;
 pub use websocket::WebSocket;
 
 use std::io;
@@ -98,6 +101,13 @@ fn receive_more(stream: &mut impl Stream, received: &mut Vec<u8>, limit: timing:
             Ok(())
         }
     }
+}
+
+/// Writes what a handshake has to say, within the time for it.
+fn write_head(stream: &mut impl Stream, outbox: &mut outbox::Outbox, limit: timing::Limit) -> io::Result<()> {
+    outbox
+        .flush(stream, limit)
+        .map_err(|error| if error::is_timeout(&error) { io::Error::from(io::ErrorKind::TimedOut) } else { error })
 }
 
 /// The examples of the README and of the docs are tests.

@@ -1,6 +1,6 @@
 //! The sending side: what is queued, and how it gets to the socket.
 
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice};
 use std::iter;
 use std::mem;
 
@@ -8,7 +8,7 @@ use sansocket::{Kind, Message, SendError};
 
 use crate::inbox::Engine;
 use crate::stream::Stream;
-use crate::timing::Limit;
+use crate::timing::{Limit, WriteLimit};
 
 /// Messages longer than this go out in frames of this size, so that neither a copy of a long message is held nor a reply has to
 /// wait for its end.
@@ -26,11 +26,13 @@ pub(crate) struct Outbox {
     pub(crate) bytes: Vec<u8>,
     /// How many of them the socket has taken.
     sent: usize,
+    /// How long the socket may take for them.
+    pub(crate) limit: WriteLimit,
 }
 
 impl Outbox {
-    pub(crate) const fn new() -> Self {
-        Self { bytes: Vec::new(), sent: 0 }
+    pub(crate) const fn new(limit: WriteLimit) -> Self {
+        Self { bytes: Vec::new(), sent: 0, limit }
     }
 
     /// Whether so much is queued that it is time to write.
@@ -43,22 +45,13 @@ impl Outbox {
     }
 
     /// Writes everything. After an error, a further call goes on where this one stopped.
-    pub(crate) fn flush(&mut self, stream: &mut impl Write) -> io::Result<()> {
-        self.flush_each(stream, |_| Ok(()))
-    }
-
-    /// As `flush`, for a limited time.
-    pub(crate) fn flush_within(&mut self, stream: &mut impl Stream, limit: Limit) -> io::Result<()> {
-        self.flush_each(stream, |stream| limit.arm_write(stream))
-    }
-
-    fn flush_each<S: Write>(
-        &mut self,
-        stream: &mut S,
-        mut arm: impl FnMut(&mut S) -> io::Result<()>,
-    ) -> io::Result<()> {
+    pub(crate) fn flush<S: Stream>(&mut self, stream: &mut S, limit: Limit) -> io::Result<()> {
         while self.sent < self.bytes.len() {
-            match arm(stream).and_then(|()| write_some(|| stream.write(&self.bytes[self.sent..]))) {
+            let rest = &self.bytes[self.sent..];
+            let written = limit
+                .check()
+                .and_then(|()| self.limit.write(stream, limit, |stream| write_some(|| stream.write(rest))));
+            match written {
                 Ok(count) => self.sent += count,
                 Err(error) => {
                     self.drop_sent();
@@ -67,7 +60,7 @@ impl Outbox {
             }
         }
         self.clear();
-        stream.flush()
+        self.limit.write(stream, limit, S::flush)
     }
 
     /// Gives back the memory of what was sent, once it is the larger part: each byte is moved once at most.
@@ -78,10 +71,11 @@ impl Outbox {
         }
     }
 
-    /// What the socket has not taken.
-    pub(crate) fn into_unsent(mut self) -> Vec<u8> {
+    /// Gives away what the socket has not taken.
+    pub(crate) fn take_unsent(&mut self) -> Vec<u8> {
         self.bytes.drain(..self.sent);
-        self.bytes
+        self.sent = 0;
+        mem::take(&mut self.bytes)
     }
 
     /// Takes over what `queued` holds.
@@ -96,10 +90,11 @@ impl Outbox {
     }
 
     /// Writes what is queued and `payload` behind it. What an error keeps from being written is queued.
-    pub(crate) fn flush_with(&mut self, mut payload: &[u8], stream: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn flush_with<S: Stream>(&mut self, mut payload: &[u8], stream: &mut S) -> io::Result<()> {
         while !payload.is_empty() {
             let queued = &self.bytes[self.sent..];
-            match write_some(|| stream.write_vectored(&[IoSlice::new(queued), IoSlice::new(payload)])) {
+            let slices = [IoSlice::new(queued), IoSlice::new(payload)];
+            match self.limit.write(stream, Limit::NONE, |stream| write_some(|| stream.write_vectored(&slices))) {
                 Ok(count) => {
                     let of_queued = count.min(queued.len());
                     self.sent += of_queued;
@@ -112,7 +107,7 @@ impl Outbox {
                 }
             }
         }
-        self.flush(stream)
+        self.flush(stream, Limit::NONE)
     }
 }
 

@@ -26,12 +26,9 @@ pub(crate) trait Side {
     /// Whether there is nothing to be written by this side.
     fn is_flushed(&self) -> bool;
 
-    /// Writes what is queued, unless somebody else is writing, who then sees to it. False: somebody else is. `wait`: waits for
-    /// somebody else.
-    fn flush(&mut self, wait: bool) -> io::Result<bool>;
-
-    /// As `flush` without waiting, for a limited time.
-    fn flush_within(&mut self, limit: Limit) -> io::Result<bool>;
+    /// Writes what is queued, unless somebody else is writing, who then sees to it. False: somebody else is. `wait`: waits for somebody
+    /// else until there is room for a reply.
+    fn flush(&mut self, wait: bool, limit: Limit) -> io::Result<bool>;
 
     /// Forgets what is queued: the socket takes no more.
     fn discard(&mut self);
@@ -45,7 +42,10 @@ pub(crate) trait Side {
     fn has_sent(&mut self) -> bool;
 
     /// Tells the peer that nothing more will be written.
-    fn shutdown_write(&mut self) -> io::Result<()>;
+    fn shutdown_write(&mut self, limit: Limit) -> io::Result<()>;
+
+    /// Nothing more is to be written: sets somebody else free who does.
+    fn interrupt(&mut self) -> io::Result<()>;
 }
 
 #[derive(Debug)]
@@ -145,15 +145,14 @@ impl<D: Side> Receiver<D> {
         if side.is_flushed() {
             return Ok(());
         }
-        // Where two threads write, a limit of this one would be the other's as well.
+        let wait = next_wait(side, timing, call);
         let start = timing.now();
-        let wait = side.engine(|engine, _| timing.next_wait(call, engine));
-        let armed = if D::SHARED { Ok(()) } else { timing.arm_write(wait, side.stream()) };
         // With input that waits for room, whoever is writing is waited for: nothing more is to be read before.
-        match armed.and_then(|()| side.flush(!inbox.unread().is_empty())) {
+        match side.flush(!inbox.unread().is_empty(), Limit::after(wait)) {
             Ok(_) => Ok(()),
-            Err(error) if is_timeout(&error) && !D::SHARED => {
-                let waited = side.engine(|engine, out| timing.waited_to_write(start, call, engine, out));
+            Err(error) if is_timeout(&error) => {
+                hear_of_sent(side, timing);
+                let waited = side.engine(|engine, out| timing.waited_to_write(start, call, wait, engine, out));
                 Err(Fill::why(waited, error))
             }
             Err(error) => Err(Fill::Io(error)),
@@ -163,16 +162,7 @@ impl<D: Side> Receiver<D> {
     /// Reads once, until something is due at most.
     fn fill(&mut self, call: Option<Time>) -> Result<usize, Fill> {
         let Self { side, inbox, timing, .. } = self;
-        if side.has_sent() {
-            timing.active(true);
-        }
-        let mut wait = side.engine(|engine, _| timing.next_wait(call, engine));
-        if D::SHARED
-            && let Some(close) = timing.timeouts.close
-        {
-            // A Close that the other half sends in the meantime is to be noticed before its time is over.
-            wait = Some(wait.map_or(close, |wait| wait.min(close)));
-        }
+        let wait = next_wait(side, timing, call);
         let start = timing.now();
         let read = if wait == Some(Duration::ZERO) {
             Err(io::ErrorKind::TimedOut.into())
@@ -181,9 +171,7 @@ impl<D: Side> Receiver<D> {
         };
         match read {
             Err(error) if is_timeout(&error) => {
-                if side.has_sent() {
-                    timing.active(true);
-                }
+                hear_of_sent(side, timing);
                 let waited = side.engine(|engine, out| timing.waited(start, call, engine, out));
                 Err(Fill::why(waited, error))
             }
@@ -200,6 +188,22 @@ impl<D: Side> Receiver<D> {
 
     fn end(&mut self, source: Option<io::Error>) -> Result<(), Error> {
         end(&mut self.side, &mut self.finished, self.timing.timeouts.end, source)
+    }
+}
+
+/// How long the next read or write may last.
+fn next_wait<D: Side>(side: &mut D, timing: &mut Timing, call: Option<Time>) -> Option<Duration> {
+    hear_of_sent(side, timing);
+    let wait = side.engine(|engine, _| timing.next_wait(call, engine));
+    // A Close that the other half sends in the meantime is to be noticed before its time is over.
+    let close = timing.timeouts.close.filter(|_| D::SHARED);
+    [wait, close].into_iter().flatten().min()
+}
+
+/// The reading side keeps the time, and has to know of messages that somebody else has sent.
+fn hear_of_sent(side: &mut impl Side, timing: &mut Timing) {
+    if side.has_sent() {
+        timing.active(true);
     }
 }
 
@@ -229,20 +233,26 @@ fn end(
 fn end_transport(side: &mut impl Side, step: NextStep, timeout: Option<Duration>) -> io::Result<()> {
     let limit = Limit::after(timeout);
     if step == NextStep::Closed {
-        return Ok(());
+        return side.interrupt();
     }
-    let flushed = side.flush_within(limit)?;
+    match side.flush(false, limit) {
+        Ok(true) => {}
+        // Somebody else is writing, and writes the Close behind that, if the peer takes it in time.
+        Ok(false) => {
+            let drained = drain(side.stream(), limit);
+            return side.shutdown_write(limit).and(drained);
+        }
+        Err(error) => {
+            side.interrupt()?;
+            return Err(error);
+        }
+    }
     match step {
         // RFC 6455, 7.1.1: the server closes first. The descriptor goes with the WebSocket; the peer sees the end now.
-        NextStep::CloseAfterFlush if flushed => side.shutdown_write(),
+        NextStep::CloseAfterFlush => side.shutdown_write(limit),
         NextStep::AwaitEof => drain(side.stream(), limit),
-        // Somebody else is writing, and writes the Close behind that, if the peer takes it in time. If not, this sets the writer free.
-        _ if !flushed => {
-            let drained = drain(side.stream(), limit);
-            side.shutdown_write().and(drained)
-        }
         _ => {
-            side.shutdown_write()?;
+            side.shutdown_write(limit)?;
             drain(side.stream(), limit)
         }
     }
@@ -273,7 +283,7 @@ enum Fill {
 impl Fill {
     fn why(waited: Waited, error: io::Error) -> Self {
         match waited {
-            Waited::Expired | Waited::ReadOn => Self::Again,
+            Waited::Expired | Waited::GoOn => Self::Again,
             Waited::InVain => Self::InVain,
             Waited::ReadTimeout => Self::Io(io::ErrorKind::TimedOut.into()),
             Waited::Foreign => Self::Io(error),

@@ -7,15 +7,14 @@ use std::time::Duration;
 use sansocket::handshake::{
     Accept, HeadLimits, OriginPolicy, Reject, Request, RequestError, RequestProgress, ServerHandshake,
 };
-use sansocket::{Connection, Either, Limits, Timeouts};
+use sansocket::{Either, Limits, Negotiated, Timeouts};
 
 use crate::error::{AcceptError, is_timeout};
-use crate::inbox::Inbox;
 use crate::outbox::Outbox;
 use crate::receiver::drain;
 use crate::stream::Stream;
-use crate::timing::{Limit, Timing};
-use crate::websocket::{Opening, WebSocket};
+use crate::timing::{Limit, WriteLimit};
+use crate::websocket::{Opening, Settings, WebSocket};
 
 /// Accepts a connection with the default options: pages of the same origin only, no subprotocol.
 ///
@@ -53,9 +52,7 @@ pub struct AcceptOptions<'a> {
     origins: OriginPolicy<'a>,
     protocols: &'a [&'a str],
     head_limits: HeadLimits,
-    limits: Limits,
-    read_buffer: usize,
-    timeouts: Timeouts,
+    settings: Settings,
 }
 
 impl Default for AcceptOptions<'_> {
@@ -72,9 +69,7 @@ impl<'a> AcceptOptions<'a> {
             origins: OriginPolicy::SameOrigin { scheme: None },
             protocols: &[],
             head_limits: HeadLimits::DEFAULT,
-            limits: Limits::DEFAULT,
-            read_buffer: crate::READ_BUFFER,
-            timeouts: Timeouts::DEFAULT,
+            settings: Settings::DEFAULT,
         }
     }
 
@@ -98,19 +93,19 @@ impl<'a> AcceptOptions<'a> {
 
     /// Sets the limits of what the client sends.
     pub const fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.settings.limits = limits;
         self
     }
 
     /// Sets the size of the read buffer in bytes; at least one.
     pub const fn read_buffer(mut self, size: usize) -> Self {
-        self.read_buffer = if size == 0 { 1 } else { size };
+        self.settings.read_buffer = if size == 0 { 1 } else { size };
         self
     }
 
     /// Sets the time limits.
     pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = timeouts;
+        self.settings.timeouts = timeouts;
         self
     }
 
@@ -120,10 +115,11 @@ impl<'a> AcceptOptions<'a> {
     ///
     /// Why the connection could not be accepted; a bad request has been answered.
     pub fn accept<S: Stream>(&self, stream: S) -> Result<WebSocket<S>, AcceptError> {
-        let pending = self.receive(stream)?;
+        let limit = Limit::after(self.settings.timeouts.open);
+        let pending = self.receive_within(stream, limit)?;
         let chosen = pending.request().protocols().find(|offered| self.protocols.contains(offered)).map(str::to_owned);
         let accept = Accept::new();
-        pending.accept(&chosen.as_deref().map_or(accept, |protocol| accept.protocol(protocol)))
+        pending.accept_within(&chosen.as_deref().map_or(accept, |protocol| accept.protocol(protocol)), limit)
     }
 
     /// Receives a request, to be accepted or rejected after a look at it.
@@ -131,11 +127,14 @@ impl<'a> AcceptOptions<'a> {
     /// # Errors
     ///
     /// Why there is no good request; a bad one has been answered.
-    pub fn receive<S: Stream>(&self, mut stream: S) -> Result<PendingRequest<S>, AcceptError> {
+    pub fn receive<S: Stream>(&self, stream: S) -> Result<PendingRequest<S>, AcceptError> {
+        self.receive_within(stream, Limit::after(self.settings.timeouts.open))
+    }
+
+    fn receive_within<S: Stream>(&self, mut stream: S, limit: Limit) -> Result<PendingRequest<S>, AcceptError> {
         let mut handshake = ServerHandshake::new().origins(self.origins).limits(self.head_limits);
         // What belongs together is written together; nothing is gained by making it wait.
         stream.set_nodelay()?;
-        let limit = Limit::after(self.timeouts.open);
         let mut received = Vec::new();
         let mut out = Vec::new();
         let error = loop {
@@ -152,14 +151,33 @@ impl<'a> AcceptOptions<'a> {
                 RequestProgress::Incomplete => {}
                 RequestProgress::Refused(error) => break error,
                 RequestProgress::Request(_) => {
-                    let Self { head_limits, limits, read_buffer, timeouts, .. } = *self;
-                    return Ok(PendingRequest { stream, received, head_limits, limits, read_buffer, timeouts });
+                    let Self { head_limits, settings, .. } = *self;
+                    return Ok(PendingRequest { stream, received, head_limits, settings });
                 }
             }
         };
         // The request is refused, whether the answer arrives or not.
-        let _ = answer_and_drain(&mut stream, &out, self.timeouts.end);
+        let _ = answer_and_drain(&mut stream, out, self.settings.timeouts.end);
         Err(AcceptError::Refused(error))
+    }
+
+    /// A connection whose opening handshake somebody else has performed, an HTTP server say: its stream, what the handshake has agreed
+    /// on ([`Upgrade::accept`](sansocket::handshake::Upgrade::accept) tells), and what was read behind the request.
+    ///
+    /// [`WebSocket::protocol`] knows nothing of that handshake.
+    ///
+    /// # Errors
+    ///
+    /// The stream's.
+    pub fn upgraded<S: Stream>(
+        &self,
+        mut stream: S,
+        negotiated: Negotiated,
+        unread: &[u8],
+    ) -> io::Result<WebSocket<S>> {
+        stream.set_nodelay()?;
+        let outbox = Outbox::new(WriteLimit::of(&stream)?);
+        Ok(self.settings.open(Either::Server, stream, outbox, negotiated, Opening::default(), unread))
     }
 }
 
@@ -169,9 +187,7 @@ pub struct PendingRequest<S> {
     stream: S,
     received: Vec<u8>,
     head_limits: HeadLimits,
-    limits: Limits,
-    read_buffer: usize,
-    timeouts: Timeouts,
+    settings: Settings,
 }
 
 impl<S: Stream> PendingRequest<S> {
@@ -184,21 +200,25 @@ impl<S: Stream> PendingRequest<S> {
         }
     }
 
-    /// Accepts the request.
+    /// Accepts the request. The client has [`Timeouts::open`] to take the answer, from now on: what the decision took is not its fault.
     ///
     /// # Errors
     ///
     /// [`AcceptError::Answer`]: what is wrong with `accept`; [`AcceptError::Io`]: the stream's.
-    pub fn accept(mut self, accept: &Accept<'_>) -> Result<WebSocket<S>, AcceptError> {
-        let mut out = Vec::new();
+    pub fn accept(self, accept: &Accept<'_>) -> Result<WebSocket<S>, AcceptError> {
+        let limit = Limit::after(self.settings.timeouts.open);
+        self.accept_within(accept, limit)
+    }
+
+    fn accept_within(mut self, accept: &Accept<'_>, limit: Limit) -> Result<WebSocket<S>, AcceptError> {
+        let mut outbox = Outbox::new(WriteLimit::of(&self.stream)?);
         let request = self.request();
-        let negotiated = request.accept(accept, &mut out)?;
-        let inbox = Inbox::new(self.read_buffer, &self.received[request.head_len()..]);
-        self.stream.write_all(&out)?;
-        self.stream.flush()?;
-        let engine = Connection::new(Either::Server, negotiated, self.limits);
+        let negotiated = request.accept(accept, &mut outbox.bytes)?;
+        let head_len = request.head_len();
+        crate::write_head(&mut self.stream, &mut outbox, limit)?;
         let opening = Opening { protocol: accept.chosen_protocol().map(Into::into), response: None };
-        Ok(WebSocket::open(self.stream, engine, inbox, opening, Timing::new(self.timeouts)))
+        let unread = &self.received[head_len..];
+        Ok(self.settings.open(Either::Server, self.stream, outbox, negotiated, opening, unread))
     }
 
     /// Rejects the request, and drains and closes the stream.
@@ -209,7 +229,7 @@ impl<S: Stream> PendingRequest<S> {
     pub fn reject(mut self, reject: &Reject<'_>) -> Result<(), AcceptError> {
         let mut out = Vec::new();
         self.request().reject(reject, &mut out)?;
-        Ok(answer_and_drain(&mut self.stream, &out, self.timeouts.end)?)
+        Ok(answer_and_drain(&mut self.stream, out, self.settings.timeouts.end)?)
     }
 
     /// The stream below, to look at its addresses, say.
@@ -219,11 +239,11 @@ impl<S: Stream> PendingRequest<S> {
 }
 
 /// Answers a request that is not accepted. What its sender has sent behind it is read and discarded, or the answer may not arrive.
-fn answer_and_drain(stream: &mut impl Stream, answer: &[u8], timeout: Option<Duration>) -> io::Result<()> {
+fn answer_and_drain(stream: &mut impl Stream, answer: Vec<u8>, timeout: Option<Duration>) -> io::Result<()> {
     let limit = Limit::after(timeout);
-    let mut outbox = Outbox::new();
-    outbox.bytes.extend_from_slice(answer);
-    outbox.flush_within(stream, limit)?;
+    let mut outbox = Outbox::new(WriteLimit::of(stream)?);
+    outbox.bytes = answer;
+    outbox.flush(stream, limit)?;
     stream.shutdown_write()?;
     drain(stream, limit)
 }

@@ -1,12 +1,10 @@
 //! A connection in the hands of two threads.
 //!
-//! One lock is around the engine, and nobody holds it while a socket blocks. A second lock is around the writing side and is held
-//! while the socket is written to. The reader only tries it: if a writer has it, that writer sends the reader's replies as well.
+//! The reader does not wait for a writer, but leaves its replies to whoever is writing.
 
 use std::fmt;
 use std::io;
-use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sansocket::{CloseCode, Ending, Kind, Message, OwnedMessage, Piece, Prepared, SendError};
@@ -15,8 +13,9 @@ use crate::READ_BUFFER;
 use crate::error::Error;
 use crate::inbox::{Engine, Inbox};
 use crate::layer::Layer;
-use crate::outbox::{FRAME, Frame, Outbox, frames, queue, queue_frame};
+use crate::outbox::{Frame, Outbox};
 use crate::receiver::{Receiver, Side};
+use crate::shared::{Shared, Turn};
 use crate::stream::CloneStream;
 use crate::timing::{Limit, Timing};
 
@@ -36,26 +35,6 @@ impl<S> Clone for Writer<S> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }
     }
-}
-
-#[derive(Debug)]
-struct Shared<S> {
-    state: Mutex<State>,
-    writing: Mutex<Writing<S>>,
-}
-
-/// What both halves work with.
-#[derive(Debug)]
-struct State {
-    engine: Engine,
-    /// What the engine has put and nobody has begun to write.
-    queued: Vec<u8>,
-    layer: Layer,
-    trace: Trace,
-    /// Whether a message was sent of which the reading half, which keeps the time, has not heard.
-    has_sent: bool,
-    /// Whether the reading half has found the writing side taken, and relies on whoever has it.
-    left: bool,
 }
 
 /// Which way bytes go.
@@ -97,13 +76,6 @@ impl fmt::Debug for Trace {
     }
 }
 
-/// What a thread holds while it writes.
-#[derive(Debug)]
-struct Writing<S> {
-    stream: S,
-    outbox: Outbox,
-}
-
 #[derive(Debug)]
 struct Reading<S> {
     stream: S,
@@ -126,143 +98,21 @@ pub(crate) fn split<S: CloneStream>(
     stream: S,
     layer: Layer,
     engine: Engine,
-    outbox: Outbox,
+    mut outbox: Outbox,
     inbox: Inbox,
     timing: Timing,
     trace: Trace,
 ) -> io::Result<(Reader<S>, Writer<S>)> {
     let raw = (!layer.is_none()).then(|| Raw { buffer: vec![0; READ_BUFFER].into(), start: 0, end: 0, ended: false });
     let traced = trace.is_on();
+    let mut writing = stream.try_clone()?;
+    // Of a stream that is no socket, the second handle may have a limit of its own.
+    outbox.limit.repeat(&mut writing)?;
     // What was queued before is not encrypted yet: it goes through the layer like everything else.
-    let queued = outbox.into_unsent();
-    let writing = Mutex::new(Writing { stream: stream.try_clone()?, outbox: Outbox::new() });
-    let shared = Arc::new(Shared {
-        state: Mutex::new(State { engine, queued, layer, trace, has_sent: false, left: false }),
-        writing,
-    });
+    let queued = outbox.take_unsent();
+    let shared = Arc::new(Shared::new(engine, queued, layer, trace, writing, outbox));
     let reading = Reading { stream, shared: Arc::clone(&shared), raw, traced };
     Ok((Reader { receiver: Receiver::new(reading, inbox, timing) }, Writer { shared }))
-}
-
-/// Locks. A thread that panicked has left nothing half done: the engine's calls do all or nothing.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl<S: CloneStream> Shared<S> {
-    fn with_engine<T>(&self, with: impl FnOnce(&mut Engine, &mut Vec<u8>) -> T) -> T {
-        let State { engine, queued, .. } = &mut *lock(&self.state);
-        with(engine, queued)
-    }
-
-    /// As [`with_engine`](Self::with_engine), to send a message.
-    fn send<T>(&self, send: impl FnOnce(&mut Engine, &mut Vec<u8>) -> T) -> T {
-        let State { engine, queued, has_sent, .. } = &mut *lock(&self.state);
-        *has_sent = true;
-        send(engine, queued)
-    }
-
-    /// Whether there is something to be written that nobody has taken up.
-    fn has_queued(&self) -> bool {
-        let State { queued, layer, .. } = &*lock(&self.state);
-        !queued.is_empty() || layer.wants_write()
-    }
-
-    /// Moves what is queued into the outbox.
-    fn take_queued(&self, outbox: &mut Outbox) -> io::Result<()> {
-        let State { queued, layer, trace, .. } = &mut *lock(&self.state);
-        trace.see(Direction::Sent, queued);
-        layer.seal(queued, &[], outbox).map(drop)
-    }
-
-    /// Writes everything queued, with the writing side in hand. What is queued by others in the meantime, too.
-    fn flush<'s>(&'s self, mut writing: MutexGuard<'s, Writing<S>>) -> io::Result<()> {
-        loop {
-            self.write(&mut writing)?;
-            drop(writing);
-            // Something may have been queued by a thread that found the writing side taken and relies on us: look again now that it
-            // is free. If it is taken again, so will whoever has it.
-            if !self.has_queued() {
-                return Ok(());
-            }
-            match self.try_writing() {
-                Some(free) => writing = free,
-                None => return Ok(()),
-            }
-        }
-    }
-
-    /// The writing side, or word to whoever has it that something was left to them.
-    fn try_or_leave(&self) -> Option<MutexGuard<'_, Writing<S>>> {
-        self.try_writing().or_else(|| {
-            lock(&self.state).left = true;
-            // Whoever had it may be gone without having seen the word.
-            self.try_writing()
-        })
-    }
-
-    /// Lets go of the writing side, and writes what the reading half has left to us in the meantime.
-    fn release<'s>(&'s self, writing: MutexGuard<'s, Writing<S>>) -> io::Result<()> {
-        drop(writing);
-        let left = mem::take(&mut lock(&self.state).left);
-        match left.then(|| self.try_writing()).flatten() {
-            Some(writing) => self.flush(writing),
-            None => Ok(()),
-        }
-    }
-
-    fn try_writing(&self) -> Option<MutexGuard<'_, Writing<S>>> {
-        match self.writing.try_lock() {
-            Ok(writing) => Some(writing),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
-    }
-
-    /// Writes what is queued, until nothing more is.
-    fn write(&self, writing: &mut Writing<S>) -> io::Result<()> {
-        loop {
-            self.take_queued(&mut writing.outbox)?;
-            if writing.outbox.is_empty() {
-                return Ok(());
-            }
-            writing.outbox.flush(&mut writing.stream)?;
-        }
-    }
-
-    /// Writes what is queued, if it has become much.
-    fn write_if_full(&self, writing: &mut Writing<S>) -> io::Result<()> {
-        if self.with_engine(|_, out| out.len()) >= FRAME { self.write(writing) } else { Ok(()) }
-    }
-
-    /// Queues a frame, and writes it together with all that was queued before it, unless `written` has failed already.
-    fn write_frame(
-        &self,
-        writing: &mut Writing<S>,
-        frame: Frame<'_>,
-        written: io::Result<()>,
-    ) -> Result<io::Result<()>, SendError> {
-        let behind = {
-            let State { engine, queued, layer, trace, has_sent, .. } = &mut *lock(&self.state);
-            *has_sent = true;
-            let behind = queue_frame(engine, frame, queued)?;
-            trace.see(Direction::Sent, queued);
-            trace.see(Direction::Sent, behind);
-            // What is queued from now on comes behind the payload.
-            match layer.seal(queued, behind, &mut writing.outbox) {
-                Ok(behind) => behind,
-                Err(error) => return Ok(Err(error)),
-            }
-        };
-        Ok(match written {
-            Ok(()) => writing.outbox.flush_with(behind, &mut writing.stream),
-            // The message is to be whole all the same, once the stream takes more.
-            Err(error) => {
-                writing.outbox.bytes.extend_from_slice(behind);
-                Err(error)
-            }
-        })
-    }
 }
 
 impl<S: CloneStream> Reading<S> {
@@ -270,7 +120,7 @@ impl<S: CloneStream> Reading<S> {
         let Some(raw) = &mut self.raw else { return self.stream.read(buffer) };
         loop {
             let mut unread = &raw.buffer[raw.start..raw.end];
-            let opened = lock(&self.shared.state).layer.open(&mut unread, raw.ended, buffer);
+            let opened = self.shared.lock().layer.open(&mut unread, raw.ended, buffer);
             raw.start = raw.end - unread.len();
             if let Some(count) = opened? {
                 return Ok(count);
@@ -292,22 +142,14 @@ impl<S: CloneStream> Side for Reading<S> {
     const SHARED: bool = true;
 
     fn is_flushed(&self) -> bool {
-        // What a write that ran into a limit has left is known only to whoever has the writing side.
-        false
+        self.shared.lock().is_flushed()
     }
 
-    fn flush(&mut self, wait: bool) -> io::Result<bool> {
-        match if wait { Some(lock(&self.shared.writing)) } else { self.shared.try_or_leave() } {
-            Some(writing) => self.shared.flush(writing).map(|()| true),
+    fn flush(&mut self, wait: bool, limit: Limit) -> io::Result<bool> {
+        match self.shared.turn_or_leave(wait, limit)? {
+            Some(turn) => turn.flush(limit).map(|()| true),
             None => Ok(false),
         }
-    }
-
-    fn flush_within(&mut self, limit: Limit) -> io::Result<bool> {
-        let Some(mut writing) = self.shared.try_or_leave() else { return Ok(false) };
-        let Writing { stream, outbox } = &mut *writing;
-        self.shared.take_queued(outbox)?;
-        outbox.flush_within(stream, limit).map(|()| true)
     }
 
     fn discard(&mut self) {
@@ -322,18 +164,22 @@ impl<S: CloneStream> Side for Reading<S> {
         let count = self.read_plain(buffer)?;
         // Without a trace, no read of a plain socket takes the lock for this.
         if self.traced {
-            lock(&self.shared.state).trace.see(Direction::Received, &buffer[..count.min(buffer.len())]);
+            self.shared.lock().trace.see(Direction::Received, &buffer[..count.min(buffer.len())]);
         }
         Ok(count)
     }
 
     fn has_sent(&mut self) -> bool {
-        mem::take(&mut lock(&self.shared.state).has_sent)
+        self.shared.has_sent()
     }
 
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        lock(&self.shared.state).layer.close();
-        self.flush(false)?;
+    fn shutdown_write(&mut self, limit: Limit) -> io::Result<()> {
+        self.shared.lock().layer.close();
+        let flushed = self.flush(false, limit);
+        self.stream.shutdown_write().and(flushed.map(drop))
+    }
+
+    fn interrupt(&mut self) -> io::Result<()> {
         self.stream.shutdown_write()
     }
 }
@@ -393,17 +239,7 @@ impl<S: CloneStream> Writer<S> {
     /// As there.
     pub fn queue<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         let message = message.into();
-        let mut writing = lock(&self.shared.writing);
-        if self.shared.send(|engine, out| queue(engine, message, out))? {
-            self.shared.write_if_full(&mut writing)?;
-            return Ok(self.shared.release(writing)?);
-        }
-        let mut written = Ok(());
-        for frame in frames(message) {
-            written = self.shared.write_frame(&mut writing, frame, written)?;
-        }
-        written?;
-        Ok(self.shared.release(writing)?)
+        self.with_turn(|turn| turn.queue(message))
     }
 
     /// As [`WebSocket::send`](crate::WebSocket::send).
@@ -422,10 +258,18 @@ impl<S: CloneStream> Writer<S> {
     ///
     /// As there.
     pub fn queue_prepared(&self, prepared: &Prepared) -> Result<(), Error> {
-        let mut writing = lock(&self.shared.writing);
-        self.shared.send(|engine, out| engine.send_prepared(prepared, out))?;
-        self.shared.write_if_full(&mut writing)?;
-        Ok(self.shared.release(writing)?)
+        self.with_turn(|turn| turn.queue_prepared(prepared))
+    }
+
+    fn with_turn(&self, with: impl FnOnce(&mut Turn<'_, S>) -> Result<io::Result<()>, SendError>) -> Result<(), Error> {
+        let mut turn = self.shared.turn();
+        let sent = with(&mut turn);
+        if let Ok(Err(error)) = sent {
+            return Err(Error::Io(error));
+        }
+        // Whatever has become of the message: what was left to us in the meantime is to leave.
+        let released = turn.release();
+        sent?.and(released).map_err(Error::Io)
     }
 
     /// As [`WebSocket::send_part`](crate::WebSocket::send_part). Parts of one message are to be sent by one thread.
@@ -435,8 +279,7 @@ impl<S: CloneStream> Writer<S> {
     /// As there.
     pub fn send_part(&self, kind: Kind, part: &[u8], last: bool) -> Result<(), Error> {
         let frame = Frame { kind, part, last, trusted: false };
-        self.shared.write_frame(&mut lock(&self.shared.writing), frame, Ok(()))??;
-        self.flush()
+        self.with_turn(|turn| turn.write_frame(frame, Ok(())))
     }
 
     /// As [`WebSocket::ping`](crate::WebSocket::ping).
@@ -460,7 +303,7 @@ impl<S: CloneStream> Writer<S> {
     ///
     /// The stream's.
     pub fn flush(&self) -> Result<(), Error> {
-        Ok(self.shared.flush(lock(&self.shared.writing))?)
+        Ok(self.shared.turn().flush(Limit::NONE)?)
     }
 
     /// Sends a Close. The reading half gives what the peer still sends, and then `None`.

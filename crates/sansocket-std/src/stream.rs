@@ -40,6 +40,16 @@ pub trait Stream: Read + Write {
         Ok(())
     }
 
+    /// The limit for writes that the stream has, so that it still holds for the caller's writes where the adapter has set another one
+    /// for its own.
+    ///
+    /// # Errors
+    ///
+    /// The socket's.
+    fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(None)
+    }
+
     /// Lets what is written leave at once, where the stream would wait for more: TCP's `TCP_NODELAY`.
     ///
     /// # Errors
@@ -84,6 +94,10 @@ macro_rules! socket_stream {
 
             fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
                 <$socket>::set_write_timeout(self, timeout)
+            }
+
+            fn write_timeout(&self) -> io::Result<Option<Duration>> {
+                <$socket>::write_timeout(self)
             }
 
             fn set_nodelay(&mut self) -> io::Result<()> {
@@ -168,6 +182,10 @@ impl Stream for Socket {
 
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.stream().set_write_timeout(timeout)
+    }
+
+    fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        self.tcp().write_timeout()
     }
 
     fn set_nodelay(&mut self) -> io::Result<()> {

@@ -3,9 +3,12 @@
 use std::io;
 use std::time::Duration;
 
-use sansocket::{CloseCode, CloseFrame, Ending, Kind, Limits, Message, OwnedMessage, Piece, Prepared, SendError};
+use sansocket::{
+    CloseCode, CloseFrame, Connection, Either, Ending, Kind, Limits, Message, Negotiated, OwnedMessage, Piece,
+    Prepared, RandomKeys, SendError, Timeouts,
+};
 
-use crate::error::{Error, ResponseHead, is_gone};
+use crate::error::{Error, ResponseHead};
 use crate::inbox::{Engine, Inbox};
 use crate::outbox::{Frame, Outbox, frames, queue, queue_frame};
 use crate::receiver::{Receiver, Side};
@@ -25,6 +28,34 @@ pub struct WebSocket<S> {
 pub(crate) struct Opening {
     pub(crate) protocol: Option<Box<str>>,
     pub(crate) response: Option<Box<ResponseHead>>,
+}
+
+/// What both kinds of options say of an open connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) limits: Limits,
+    pub(crate) read_buffer: usize,
+    pub(crate) timeouts: Timeouts,
+}
+
+impl Settings {
+    pub(crate) const DEFAULT: Self =
+        Self { limits: Limits::DEFAULT, read_buffer: crate::READ_BUFFER, timeouts: Timeouts::DEFAULT };
+
+    /// A connection whose opening handshake is done. `unread` came behind it.
+    pub(crate) fn open<S: Stream>(
+        self,
+        role: Either<RandomKeys>,
+        stream: S,
+        outbox: Outbox,
+        negotiated: Negotiated,
+        opening: Opening,
+        unread: &[u8],
+    ) -> WebSocket<S> {
+        let owner = Owner { stream, engine: Connection::new(role, negotiated, self.limits), outbox };
+        let inbox = Inbox::new(self.read_buffer, unread);
+        WebSocket { receiver: Receiver::new(owner, inbox, Timing::new(self.timeouts)), opening }
+    }
 }
 
 /// Everything that the sending side needs.
@@ -48,12 +79,8 @@ impl<S: Stream> Side for Owner<S> {
         self.outbox.is_empty()
     }
 
-    fn flush(&mut self, _wait: bool) -> io::Result<bool> {
-        self.outbox.flush(&mut self.stream).map(|()| true)
-    }
-
-    fn flush_within(&mut self, limit: Limit) -> io::Result<bool> {
-        self.outbox.flush_within(&mut self.stream, limit).map(|()| true)
+    fn flush(&mut self, _wait: bool, limit: Limit) -> io::Result<bool> {
+        self.outbox.flush(&mut self.stream, limit).map(|()| true)
     }
 
     fn discard(&mut self) {
@@ -73,17 +100,18 @@ impl<S: Stream> Side for Owner<S> {
         false
     }
 
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.stream.shutdown_write()
+    fn shutdown_write(&mut self, limit: Limit) -> io::Result<()> {
+        // A stream may have last words of its own.
+        self.outbox.limit.write(&mut self.stream, limit, S::shutdown_write)
+    }
+
+    fn interrupt(&mut self) -> io::Result<()> {
+        // There is nobody else.
+        Ok(())
     }
 }
 
 impl<S: Stream> WebSocket<S> {
-    pub(crate) const fn open(stream: S, engine: Engine, inbox: Inbox, opening: Opening, timing: Timing) -> Self {
-        let owner = Owner { stream, engine, outbox: Outbox::new() };
-        Self { receiver: Receiver::new(owner, inbox, timing), opening }
-    }
-
     /// Reads the next message and lends it. `None`: the connection has ended by a closing handshake.
     ///
     /// Writes what is queued before it blocks. A message that came in one piece lies in the read buffer and is not copied.
@@ -195,7 +223,7 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// The stream's. Behind `WouldBlock` and `TimedOut`, a further call goes on where this one stopped.
     pub fn flush(&mut self) -> Result<(), Error> {
-        Ok(self.receiver.side.flush(true).map(drop)?)
+        Ok(self.receiver.side.flush(true, Limit::NONE).map(drop)?)
     }
 
     /// Closes the connection and waits for the peer's answer; messages that still come are discarded. Does no harm if the
@@ -207,11 +235,11 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// [`Error::Send`]: the reason is too long, or has no code. [`Error::Lost`]: the peer did not answer, or not in time.
     pub fn close(&mut self, code: impl Into<Option<CloseCode>>, reason: &str) -> Result<(), Error> {
-        match self.start_close(code, reason) {
-            Ok(()) | Err(Error::Send(SendError::Closing)) => self.receiver.await_close(),
-            // The peer may have closed before it went: that is still to be read.
-            Err(Error::Io(error)) if is_gone(&error) => self.receiver.await_close(),
-            Err(error) => Err(error),
+        let Owner { engine, outbox, .. } = &mut self.receiver.side;
+        match engine.close(code.into(), reason, &mut outbox.bytes) {
+            // The reads write it, and within the time that the peer has for its answer.
+            Ok(()) | Err(SendError::Closing) => self.receiver.await_close(),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -239,8 +267,8 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// The stream's.
     pub fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.receiver.timing.write_timeout = timeout;
-        self.receiver.side.stream.set_write_timeout(timeout)
+        let Owner { stream, outbox, .. } = &mut self.receiver.side;
+        outbox.limit.set(timeout, stream)
     }
 
     /// The subprotocol that was agreed on, if any.
@@ -278,8 +306,9 @@ impl<S: Stream> WebSocket<S> {
         self.receiver.side.engine.set_limits(limits);
     }
 
-    /// The stream below, to look at it or to set its options. Reading or writing through it breaks the connection, and its limit for
-    /// reads is the adapter's.
+    /// The stream below, to look at it or to set its options. Reading or writing through it breaks the connection, and its time
+    /// limits are the adapter's: set them with [`set_read_timeout`](Self::set_read_timeout) and
+    /// [`set_write_timeout`](Self::set_write_timeout).
     pub const fn stream(&self) -> &S {
         &self.receiver.side.stream
     }

@@ -129,6 +129,13 @@ mod tests {
     }
 
     #[test]
+    fn a_code_is_written_as_its_number() {
+        extern crate std;
+        assert_eq!(std::format!("{}", CloseCode::NORMAL), "1000");
+        assert_eq!(std::format!("{:>6}", CloseCode::BAD_GATEWAY), "  1014");
+    }
+
+    #[test]
     fn rfc6455_5_5_1_a_close_body_is_a_code_and_a_reason_in_utf8() {
         assert_eq!(CloseFrame::parse(&[], false), Ok(CloseFrame { code: None, reason: "" }));
         assert_eq!(CloseFrame::parse(&[3], false), Err(ProtocolError::CloseBodyOfOneByte));

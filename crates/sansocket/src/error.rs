@@ -76,6 +76,8 @@ protocol_errors! {
     PongTimeout => POLICY_VIOLATION, "5.5.2", "no answer to a ping in time";
     /// More pings and pongs than a [`ControlRate`](crate::ControlRate) allows. Raised by [`ControlBucket`](crate::ControlBucket).
     TooManyControlFrames => POLICY_VIOLATION, "10.4", "more pings and pongs than allowed";
+    /// More is queued for the peer than a limit allows, because it does not read. Raised by adapters that queue.
+    QueueOverrun => POLICY_VIOLATION, "10.4", "the peer does not read what is sent to it";
     /// There is no memory for the message. Raised by the layers above the connection.
     OutOfMemory => INTERNAL_ERROR, "10.4", "there is no memory for the message";
     /// A rule of the application was broken. Raised by the layers above the connection.

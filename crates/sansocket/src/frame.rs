@@ -269,6 +269,21 @@ mod tests {
     }
 
     #[test]
+    fn rfc6455_5_2_a_header_is_written_as_it_was_read() {
+        for first in 0..=u8::MAX {
+            for rest in [&[0][..], &[125], &[126, 0, 126], &[127, 0, 0, 0, 1, 0, 0, 0, 0], &[0xFD, 1, 2, 3, 4]] {
+                let mut bytes = [first; MAX_HEADER];
+                let bytes = &mut bytes[..=rest.len()];
+                bytes[1..].copy_from_slice(rest);
+                // What is no header has nothing to be written.
+                let Ok(header) = FrameHeader::parse(bytes) else { continue };
+                let (header, end) = header.expect("a whole header");
+                assert_eq!((header.encode(&mut [0; MAX_HEADER]), end), (&*bytes, bytes.len()));
+            }
+        }
+    }
+
+    #[test]
     fn rfc6455_5_2_reserved_bits_are_told() {
         for reserved in 0..8 {
             let (header, _) = FrameHeader::parse(&[0x80 | reserved << 4 | 1, 0]).unwrap().unwrap();

@@ -6,7 +6,13 @@ use crate::event::{Binary, Kind, Text};
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
 
 #[cfg(feature = "alloc")]
-use crate::ProtocolError;
+use crate::event::Event;
+#[cfg(feature = "alloc")]
+use crate::{Connection, MAX_REPLY, ProtocolError, Role, SliceOutput};
+
+/// The least room that is lent for the rest of a long message.
+#[cfg(feature = "alloc")]
+const ROOM: usize = 64 * 1024;
 
 /// A whole message that somebody else owns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -191,15 +197,17 @@ pub struct Messages {
     /// At most one of the two holds something: the message under way, or the last one.
     text: String,
     binary: Vec<u8>,
-    /// Whether pieces were appended whose message has not ended.
-    under_way: bool,
+    /// How many bytes of `binary` are the message's. What lies behind them is room to be received into, zeroed once.
+    received: usize,
+    /// The message of which pieces were appended, and whose end has not come.
+    under_way: Option<Kind>,
 }
 
 #[cfg(feature = "alloc")]
 impl Messages {
     /// Holds no memory until a message comes in several pieces.
     pub const fn new() -> Self {
-        Self { text: String::new(), binary: Vec::new(), under_way: false }
+        Self { text: String::new(), binary: Vec::new(), received: 0, under_way: None }
     }
 
     /// Adds a piece that is not its message's last.
@@ -210,11 +218,12 @@ impl Messages {
     pub fn append<'b>(&mut self, piece: impl Into<Piece<'b>>) -> Result<(), ProtocolError> {
         let piece = piece.into();
         // Also where the beginning was never seen: what is left of another message must not get into this one.
-        if piece.is_first() || !self.under_way {
+        if piece.is_first() || self.under_way.is_none() {
             self.text.clear();
             self.binary.clear();
+            self.received = 0;
         }
-        self.under_way = !piece.is_last();
+        self.under_way = (!piece.is_last()).then_some(piece.kind());
         match piece {
             Piece::Text(text) => {
                 let text = text.as_str();
@@ -223,8 +232,10 @@ impl Messages {
             }
             Piece::Binary(binary) => {
                 let bytes = binary.as_bytes();
+                self.binary.truncate(self.received);
                 self.binary.try_reserve(bytes.len()).map_err(|_| ProtocolError::OutOfMemory)?;
                 self.binary.extend_from_slice(bytes);
+                self.received = self.binary.len();
             }
         }
         Ok(())
@@ -249,7 +260,7 @@ impl Messages {
         self.append(last)?;
         Ok(match last.kind() {
             Kind::Text => Message::Text(&self.text),
-            Kind::Binary => Message::Binary(&self.binary),
+            Kind::Binary => Message::Binary(&self.binary[..self.received]),
         })
     }
 
@@ -263,8 +274,72 @@ impl Messages {
         self.append(last)?;
         Ok(match last.kind() {
             Kind::Text => OwnedMessage::Text(core::mem::take(&mut self.text)),
-            Kind::Binary => OwnedMessage::Binary(core::mem::take(&mut self.binary)),
+            Kind::Binary => OwnedMessage::Binary(self.take_binary()),
         })
+    }
+
+    /// How many bytes of the message under way have come; 0, if none is.
+    pub const fn len_under_way(&self) -> usize {
+        if self.under_way.is_some() { self.text.len() + self.received } else { 0 }
+    }
+
+    /// Lends room for more of the binary message under way, behind what of it has come: the transport's bytes can be read into it without
+    /// a buffer in between. `None`: no binary message is under way. What was read is taken by [`received`](Self::received).
+    ///
+    /// The room is `at_most` long, and no longer than what has come or 64 KiB, whichever is more: memory is taken for what a peer has sent,
+    /// not for what it has announced. Not more than [`Connection::payload_left`](crate::Connection::payload_left) should be read into it, so
+    /// that all of it is payload of this message.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`](ProtocolError::OutOfMemory), for [`Connection::fail`](crate::Connection::fail).
+    pub fn room(&mut self, at_most: u64) -> Result<Option<&mut [u8]>, ProtocolError> {
+        if self.under_way != Some(Kind::Binary) {
+            return Ok(None);
+        }
+        let room = usize::try_from(at_most).unwrap_or(usize::MAX).min(self.received.max(ROOM));
+        let end = self.received + room;
+        if end > self.binary.len() {
+            self.binary.try_reserve(end - self.binary.len()).map_err(|_| ProtocolError::OutOfMemory)?;
+            self.binary.resize(end, 0);
+        }
+        Ok(Some(&mut self.binary[self.received..end]))
+    }
+
+    /// Takes the first `count` bytes of the [`room`](Self::room) through `connection`, and adds them to the message where they lie. True: it is
+    /// whole, and to be had from [`take`](Self::take).
+    ///
+    /// # Panics
+    ///
+    /// If that is more than the room, or more than the rest of the frame under way.
+    pub fn received<R: Role>(&mut self, count: usize, connection: &mut Connection<R>) -> bool {
+        assert!(count as u64 <= connection.payload_left(), "more was read than the frame has left");
+        let mut input = &mut self.binary[self.received..][..count];
+        // The payload of a binary message is not looked at and calls for no reply, but `receive` insists on room for one.
+        let mut no_reply = [0; MAX_REPLY];
+        let event = connection.receive(&mut input, &mut SliceOutput::new(&mut no_reply));
+        match event.and_then(Event::piece) {
+            Some(piece) => {
+                self.received += piece.as_bytes().len();
+                if piece.is_last() {
+                    self.under_way = None;
+                }
+                piece.is_last()
+            }
+            None => false,
+        }
+    }
+
+    /// Gives away the message that [`received`](Self::received) has made whole.
+    pub fn take(&mut self) -> OwnedMessage {
+        OwnedMessage::Binary(self.take_binary())
+    }
+
+    fn take_binary(&mut self) -> Vec<u8> {
+        let mut binary = core::mem::take(&mut self.binary);
+        binary.truncate(self.received);
+        self.received = 0;
+        binary
     }
 
     /// The bytes of memory held.
@@ -274,7 +349,7 @@ impl Messages {
 
     /// Gives the memory back, unless a message is under way.
     pub fn release(&mut self) {
-        if !self.under_way {
+        if self.under_way.is_none() {
             *self = Self::new();
         }
     }

@@ -14,3 +14,11 @@ impl Negotiated {
         self.compression
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::Negotiated;
+
+    /// As if a handshake had agreed on permessage-deflate.
+    pub(crate) const COMPRESSED: Negotiated = Negotiated { compression: true };
+}

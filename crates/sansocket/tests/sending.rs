@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use sansocket::{
-    BoundedOutput, Client, CloseCode, Connection, Either, Kind, Limits, Negotiated, Output, SendError, Server,
-    SliceOutput,
+    BoundedOutput, Client, CloseCode, Connection, Either, Kind, Limits, Message, Negotiated, Output, Prepared,
+    SendError, Server, SliceOutput,
 };
 use sansocket_testkit::{
     BINARY, CLOSE, CONTINUATION, Frame, Keys, PING, PONG, Peer, Side, TEXT, close_body, split_frames,
@@ -75,6 +75,57 @@ fn rfc6455_6_1_a_message_goes_out_in_one_frame_of_its_kind() {
 }
 
 #[test]
+fn rfc6455_6_1_a_message_of_either_kind_goes_out_as_what_it_is() {
+    for side in SIDES {
+        let mut peer = Peer::either(side);
+        peer.send(|connection, out| connection.send("grüß", out))
+            .send(|connection, out| connection.send(b"\xFF\0", out))
+            .send(|connection, out| connection.send(Message::Text(""), out))
+            .expect_frames(&[(TEXT, "grüß".as_bytes()), (BINARY, &[0xFF, 0]), (TEXT, b"")])
+            .send(|connection, out| connection.send_part(Kind::Text, b"a", false, out))
+            .send_fails(SendError::MessageUnderWay, |connection, out| connection.send("b", out))
+            .send_fails(SendError::MessageUnderWay, |connection, out| connection.send(b"b", out));
+    }
+}
+
+#[test]
+fn rfc6455_6_1_a_prepared_message_is_the_frame_that_send_writes() {
+    for length in [0, 1, 125, 126, 65535, 65536] {
+        let text = "x".repeat(length);
+        for message in [Message::Text(&text), Message::Binary(text.as_bytes())] {
+            let mut out = Vec::new();
+            Peer::server().connection.send(message, &mut out).unwrap();
+            let prepared = Prepared::new(message);
+            assert_eq!((prepared.kind(), prepared.frame()), (message.kind(), &out[..]));
+            let mut peer = Peer::server();
+            for _ in 0..2 {
+                peer.send(|connection, out| connection.send_prepared(&prepared, out)).expect_wire(&out);
+            }
+            // It needs room for the whole frame, and for no more.
+            for (room, sent) in [(0, false), (out.len() - 1, false), (out.len(), true), (out.len() + 1, true)] {
+                let mut memory = vec![0; room];
+                let mut short = SliceOutput::new(&mut memory);
+                let result = peer.connection.send_prepared(&prepared, &mut short);
+                assert_eq!(result, if sent { Ok(()) } else { Err(SendError::NoRoom) }, "{length} in {room}");
+                assert_eq!(short.bytes(), if sent { &out[..] } else { &[] });
+            }
+        }
+    }
+}
+
+#[test]
+fn rfc6455_5_4_a_prepared_message_is_a_message_like_any_other() {
+    let prepared = Prepared::new("news");
+    let mut peer = Peer::server();
+    peer.send(|connection, out| connection.send_part(Kind::Text, b"a", false, out))
+        .send_fails(SendError::MessageUnderWay, |connection, out| connection.send_prepared(&prepared, out))
+        .send(|connection, out| connection.send_part(Kind::Text, b"b", true, out))
+        .send(|connection, out| connection.send_prepared(&prepared, out))
+        .close(1000, "")
+        .send_fails(SendError::Closing, |connection, out| connection.send_prepared(&prepared, out));
+}
+
+#[test]
 fn rfc6455_5_2_frames_are_sent_in_their_shortest_form_at_every_border() {
     for length in [0, 1, 125, 126, 127, 65535, 65536, 65537, 100_000] {
         let payload = vec![0x5A; length];
@@ -108,6 +159,31 @@ fn rfc6455_5_4_parts_are_fragments_of_one_message() {
             peer.out.clear();
             peer.send(|connection, out| connection.send_part(kind, b"x", true, out)).expect_frames(&[(opcode, b"x")]);
         }
+    }
+}
+
+#[test]
+fn rfc6455_5_4_a_message_is_being_sent_from_its_first_part_to_its_last() {
+    for side in SIDES {
+        for kind in [Kind::Text, Kind::Binary] {
+            let mut peer = Peer::either(side);
+            assert!(!peer.connection.is_sending());
+            peer.send(|connection, out| connection.send_part(kind, b"a", true, out))
+                .send(|connection, out| connection.send(b"b", out));
+            assert!(!peer.connection.is_sending(), "one part is a whole message");
+            for part in ["a", ""] {
+                peer.send(|connection, out| connection.send_part(kind, part.as_bytes(), false, out))
+                    .send(|connection, out| connection.ping(b"p", out));
+                assert!(peer.connection.is_sending());
+            }
+            peer.send(|connection, out| connection.send_part(kind, b"", true, out));
+            assert!(!peer.connection.is_sending());
+        }
+    }
+    let mut peer = Peer::server();
+    for last in [false, true] {
+        peer.send(|connection, out| connection.send_header(Kind::Binary, 0, last, out));
+        assert_eq!(peer.connection.is_sending(), !last);
     }
 }
 
@@ -464,6 +540,18 @@ fn rfc6455_5_2_a_header_needs_room_for_itself_alone() {
 #[should_panic(expected = "2^63")]
 fn rfc6455_5_2_a_header_of_2_to_the_63_bytes_does_not_exist() {
     let _ = Peer::server().connection.send_header(Kind::Binary, 1 << 63, true, &mut Vec::new());
+}
+
+#[test]
+fn rfc6455_5_1_a_client_sends_no_prepared_message() {
+    let prepared = Prepared::new(b"unmasked");
+    for (side, result) in [(Side::Server, Ok(())), (Side::Client, Err(SendError::MustMask))] {
+        let mut peer = Peer::either(side);
+        assert_eq!(peer.connection.is_server(), side == Side::Server);
+        assert_eq!(peer.connection.send_prepared(&prepared, &mut peer.out), result);
+        assert_eq!(peer.out, if result.is_ok() { prepared.frame() } else { &[] });
+        peer.expect_open();
+    }
 }
 
 #[test]

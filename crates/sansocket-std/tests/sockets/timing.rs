@@ -1,13 +1,15 @@
 //! Time limits on real sockets: a peer that never answers ends each of them.
 
-use std::io::{Read, Write};
+use std::io::{self, IoSlice, Read, Write};
+use std::net::TcpStream;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::common::{open_to_all, pair, raw_client, read_head, read_to_end, request, sockets};
+use crate::common::{LIMIT, masked, open_to_all, pair, raw_client, read_head, read_to_end, request, sockets};
 use sansocket_std::{
-    AcceptError, AcceptOptions, CloseCode, ConnectError, ConnectOptions, EndedBy, Error, Message, ProtocolError,
-    Timeouts, WebSocket,
+    AcceptError, AcceptOptions, CloneStream, CloseCode, ConnectError, ConnectOptions, EndedBy, Error, Layer, Message,
+    ProtocolError, SplitStream, Stream, Timeouts, WebSocket,
 };
 
 /// Short enough not to be waited for, long enough for a busy machine's other end.
@@ -16,7 +18,7 @@ const SHORT: Option<Duration> = Some(Duration::from_millis(50));
 const NONE: Timeouts = Timeouts::NONE;
 
 /// A server's end with these time limits, and a client of bare bytes.
-fn server_with(timeouts: Timeouts) -> (std::net::TcpStream, WebSocket<std::net::TcpStream>) {
+fn server_with(timeouts: Timeouts) -> (TcpStream, WebSocket<TcpStream>) {
     let (client, server) = sockets();
     let server = thread::spawn(move || open_to_all().timeouts(timeouts).accept(server).unwrap());
     (raw_client(client), server.join().unwrap())
@@ -196,4 +198,241 @@ fn a_close_of_the_writing_half_is_waited_for_in_time() {
     writer.start_close(CloseCode::NORMAL, "").unwrap();
     assert!(matches!(reading.join().unwrap(), Err(Error::Lost { .. })));
     drop(client);
+}
+
+/// Pings, until the server takes no more.
+fn flood(mut client: TcpStream) -> thread::JoinHandle<()> {
+    let pings = masked(0x89, &[7; 125]).repeat(500);
+    thread::spawn(move || while client.write_all(&pings).is_ok() {})
+}
+
+/// What a thread has found, unless it is stuck.
+fn in_time<T: Send + 'static>(find: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || sender.send(find()));
+    receiver
+}
+
+#[test]
+fn a_peer_that_floods_pings_and_reads_nothing_fails_in_time() {
+    for (split, stuck) in [(false, false), (true, false), (true, true)] {
+        let (client, server) = server_with(Timeouts { ping: SHORT, pong: SHORT, end: SHORT, ..NONE });
+        let (failed, writing) = if split {
+            server.stream().set_write_timeout(None).unwrap();
+            let (mut reader, writer) = server.split().unwrap();
+            // With a writer that is stuck, the reader waits for it and not for the socket.
+            let writing = stuck.then(|| in_time(move || writer.send(&vec![0; 64 << 20]).is_err()));
+            (in_time(move || reader.read().map(drop)), writing)
+        } else {
+            let mut server = server;
+            (in_time(move || server.read().map(drop)), None)
+        };
+        let flooding = flood(client);
+        let error = failed.recv_timeout(LIMIT).expect("the reader is stuck").unwrap_err();
+        assert!(matches!(error, Error::Violation(ProtocolError::PongTimeout)), "{error:?}");
+        if let Some(writing) = writing {
+            assert!(writing.recv_timeout(LIMIT).expect("the writer is stuck"));
+        }
+        flooding.join().unwrap();
+    }
+}
+
+/// A socket that tells when a write has run into a time limit.
+struct Told {
+    socket: TcpStream,
+    struck: Sender<()>,
+}
+
+impl Told {
+    fn tell<T>(&self, written: io::Result<T>) -> io::Result<T> {
+        if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            let _ = self.struck.send(());
+        }
+        written
+    }
+}
+
+impl Read for Told {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.read(buffer)
+    }
+}
+
+impl Write for Told {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.socket.write(bytes);
+        self.tell(written)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let written = self.socket.write_vectored(slices);
+        self.tell(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Told {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.socket.shutdown_write()
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        Stream::set_read_timeout(&mut self.socket, timeout)
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        Stream::set_write_timeout(&mut self.socket, timeout)
+    }
+
+    fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        self.socket.write_timeout()
+    }
+}
+
+impl CloneStream for Told {
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { socket: self.socket.try_clone()?, struck: self.struck.clone() })
+    }
+}
+
+impl SplitStream for Told {
+    type Raw = Self;
+
+    fn into_raw(self) -> (Self, Layer) {
+        (self, Layer::default())
+    }
+}
+
+/// A server that pings soon and has answered a ping, so that its socket has a short limit for writes, and its client.
+fn server_that_has_replied(own: Option<Duration>, timeouts: Timeouts) -> (TcpStream, WebSocket<Told>, Receiver<()>) {
+    let (client, socket) = sockets();
+    socket.set_write_timeout(own).unwrap();
+    let (struck, strikes) = channel();
+    let timeouts = Timeouts { ping: SHORT, ..timeouts };
+    let server = thread::spawn(move || open_to_all().timeouts(timeouts).accept(Told { socket, struck }).unwrap());
+    let mut client = raw_client(client);
+    let mut server = server.join().unwrap();
+    client.write_all(&[masked(0x89, b""), masked(0x81, b"go")].concat()).unwrap();
+    assert_eq!(server.read().unwrap(), Some(Message::Text("go")));
+    // The pong leaves with the next read, which waits for as long as the client is silent.
+    server.set_read_timeout(Some(Duration::from_millis(20)));
+    assert!(matches!(server.read(), Err(Error::Io(_))));
+    server.set_read_timeout(None);
+    let mut pong = [0; 2];
+    client.read_exact(&mut pong).unwrap();
+    assert_eq!(pong, [0x8A, 0]);
+    assert!(server.stream().socket.write_timeout().unwrap() <= SHORT);
+    (client, server, strikes)
+}
+
+/// Far more than sockets hold.
+const LONG: usize = 32 << 20;
+
+/// Reads the frames of a message of [`LONG`] bytes, all of them 7, and pings in between.
+fn read_long(client: &mut TcpStream) {
+    let mut left = LONG;
+    while left > 0 {
+        let mut head = [0; 2];
+        client.read_exact(&mut head).unwrap();
+        let mut long = [0; 8];
+        let len = match head[1] {
+            126 => {
+                client.read_exact(&mut long[6..]).unwrap();
+                usize::try_from(u64::from_be_bytes(long)).unwrap()
+            }
+            127 => {
+                client.read_exact(&mut long).unwrap();
+                usize::try_from(u64::from_be_bytes(long)).unwrap()
+            }
+            short => usize::from(short),
+        };
+        let mut payload = vec![0; len];
+        client.read_exact(&mut payload).unwrap();
+        if head[0] & 0x0F != 0x9 {
+            assert!(payload.iter().all(|byte| *byte == 7), "frames are whole and in order");
+            left -= len;
+        }
+    }
+}
+
+#[test]
+fn a_message_is_not_cut_short_by_the_limit_of_a_reply() {
+    for split in [false, true] {
+        let (mut client, mut server, strikes) = server_that_has_replied(None, NONE);
+        let sent = if split {
+            let (mut reader, writer) = server.split().unwrap();
+            let sent = in_time(move || (writer.send(&vec![7; LONG]), writer));
+            // It goes on setting its limits meanwhile.
+            thread::spawn(move || reader.read().map(drop));
+            in_time(move || sent.recv_timeout(LIMIT).expect("the writer is stuck").0)
+        } else {
+            in_time(move || server.send(&vec![7; LONG]))
+        };
+        // Only then does the client begin to read.
+        strikes.recv_timeout(LIMIT).expect("the limit of the reply strikes");
+        read_long(&mut client);
+        sent.recv_timeout(LIMIT).unwrap().unwrap();
+    }
+}
+
+#[test]
+fn a_limit_from_before_the_split_holds_for_the_writing_half() {
+    // Longer than the reply's, which strikes first.
+    let own = Duration::from_millis(200);
+    for through_the_connection in [true, false] {
+        let (_client, mut server, strikes) = server_that_has_replied((!through_the_connection).then_some(own), NONE);
+        if through_the_connection {
+            server.set_write_timeout(Some(own)).unwrap();
+        }
+        let (_reader, writer) = server.split().unwrap();
+        let start = Instant::now();
+        let sent = in_time(move || writer.send(&vec![7; LONG]));
+        let error = sent.recv_timeout(LIMIT).expect("the writer is stuck").unwrap_err();
+        assert!(matches!(&error, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock), "{error:?}");
+        assert!(start.elapsed() >= own, "{:?}", start.elapsed());
+        // Set through the connection, the limit was the socket's at once.
+        assert_eq!(strikes.try_iter().count(), if through_the_connection { 1 } else { 2 });
+    }
+}
+
+#[test]
+fn a_socket_that_somebody_has_made_non_blocking_is_told_of() {
+    let (_client, server, strikes) = server_that_has_replied(None, NONE);
+    let socket = server.stream().socket.try_clone().unwrap();
+    let (_reader, writer) = server.split().unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let error = writer.send(&vec![7; LONG]).unwrap_err();
+    assert!(matches!(&error, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock), "{error:?}");
+    assert!(strikes.try_iter().count() <= 2);
+}
+
+#[test]
+fn a_close_that_cannot_be_written_is_given_up_in_time() {
+    let (_client, mut server) = server_with(Timeouts { close: SHORT, ..NONE });
+    server.set_write_timeout(Some(Duration::from_millis(20))).unwrap();
+    assert!(matches!(server.send(&vec![0; LONG]), Err(Error::Io(_))));
+    server.set_write_timeout(None).unwrap();
+    let error = in_time(move || server.close(CloseCode::NORMAL, "")).recv_timeout(LIMIT).expect("stuck").unwrap_err();
+    assert!(matches!(error, Error::Lost { .. }), "{error:?}");
+}
+
+#[test]
+fn a_writing_half_that_is_stuck_is_set_free_when_a_close_was_in_vain() {
+    let timeouts = Timeouts { close: SHORT, end: SHORT, ..NONE };
+    let (mut client, server, strikes) = server_that_has_replied(None, timeouts);
+    let (mut reader, writer) = server.split().unwrap();
+    let closing = writer.clone();
+    let sent = in_time(move || writer.send(&vec![0; LONG]));
+    strikes.recv_timeout(LIMIT).expect("the limit of the reply strikes");
+    let closed = in_time(move || closing.start_close(CloseCode::NORMAL, ""));
+    client.write_all(&masked(0x81, b"still here")).unwrap();
+    assert_eq!(reader.read().unwrap(), Some(Message::Text("still here")));
+    let ended = in_time(move || reader.read().map(drop));
+    assert!(matches!(ended.recv_timeout(LIMIT).expect("the reader is stuck"), Err(Error::Lost { .. })));
+    assert!(sent.recv_timeout(LIMIT).expect("the writer is stuck").is_err());
+    // The Close may still have found room: then it was the message's next frame that came too late.
+    let _ = closed.recv_timeout(LIMIT).expect("who closes is stuck");
 }

@@ -49,7 +49,7 @@ fn serve<T: Send + 'static>(
     let server = thread::spawn(move || {
         let (stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
-        let ws = open_to_all().accept(acceptor.accept(stream).unwrap()).ok()?;
+        let ws = open_to_all().accept(TlsStream::accept(&acceptor, stream).unwrap()).ok()?;
         Some(serve(ws))
     });
     (port, server)
@@ -204,7 +204,7 @@ fn rfc6455_7_1_1_a_tls_session_is_closed_in_order() {
     // rustls alone, for what the adapter does not tell: whether the session or only the stream was ended.
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
-    let mut client = authority.connector().connect(stream, "localhost").unwrap();
+    let mut client = TlsStream::connect(&authority.connector(), stream, "localhost").unwrap();
     client.write_all(&crate::common::request(&[])).unwrap();
     assert!(crate::common::read_head(&mut client).starts_with("HTTP/1.1 101 "));
     client.write_all(&crate::common::masked(0x88, b"")).unwrap();

@@ -259,6 +259,26 @@ mod tests {
     }
 
     #[test]
+    fn an_ending_says_who_ended_it_and_why() {
+        let say = |by, code| format!("{}", Ending { by, code });
+        let local = say(EndedBy::Local, 4001);
+        assert!(local.contains("this side") && local.contains("4001"), "{local}");
+        let peer = say(EndedBy::Peer, 1005);
+        assert!(peer.contains("the peer") && peer.contains("1005"), "{peer}");
+        let failure = say(EndedBy::Failure(ERROR), 1006);
+        assert!(failure.contains(ERROR.text()), "{failure}");
+        for (place, words) in [
+            (Place::BetweenMessages, "between messages"),
+            (Place::BetweenFragments, "fragments"),
+            (Place::InHeader, "header"),
+            (Place::InPayload, "payload"),
+        ] {
+            let loss = say(EndedBy::Loss(place), 1006);
+            assert!(loss.contains("lost") && loss.contains(words), "{loss}");
+        }
+    }
+
+    #[test]
     fn rfc6455_7_the_table_in_the_docs_is_the_one_that_runs() {
         let docs = include_str!("../../../../docs/architecture.md");
         let table = table();

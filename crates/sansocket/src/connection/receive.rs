@@ -375,3 +375,177 @@ fn is_short_ascii(text: &[u8]) -> bool {
 fn small_len(len: usize) -> u8 {
     u8::try_from(len).unwrap_or(u8::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::negotiated::tests::COMPRESSED;
+    use crate::{Client, Either, Limits, Negotiated};
+
+    type Sides = Connection<Either<fn() -> [u8; 4]>>;
+
+    const SERVER: bool = true;
+
+    fn connection(is_server: bool, negotiated: Negotiated, limits: Limits) -> Sides {
+        let keys: fn() -> [u8; 4] = || [0; 4];
+        Connection::new(if is_server { Either::Server } else { Either::Client(Client::new(keys)) }, negotiated, limits)
+    }
+
+    /// What a client makes of unmasked frames, if it has agreed on compression.
+    fn compressed(input: &mut [u8]) -> Vec<Event<'_>> {
+        let mut connection = connection(!SERVER, COMPRESSED, Limits::DEFAULT);
+        assert_eq!(connection.negotiated(), COMPRESSED);
+        let (mut input, mut out) = (input, Vec::new());
+        core::iter::from_fn(|| connection.receive(&mut input, &mut out)).collect()
+    }
+
+    #[test]
+    fn rfc7692_6_rsv1_makes_a_compressed_message_of_either_kind() {
+        for (first, kind) in [(0xC1, Kind::Text), (0xC2, Kind::Binary)] {
+            // Not UTF-8: what is compressed is no text yet.
+            let mut whole = [first, 2, 0xE2, 0xFF];
+            let [Event::Compressed(piece)] = compressed(&mut whole)[..] else { panic!("{kind:?}") };
+            assert_eq!((piece.kind(), piece.as_bytes(), piece.is_whole()), (kind, &b"\xE2\xFF"[..], true));
+
+            let mut fragments = [first & !0x80, 1, 0xE2, 0x89, 0, 0x80, 1, 0xFF];
+            let [Event::Compressed(one), Event::Ping, Event::Compressed(two)] = compressed(&mut fragments)[..] else {
+                panic!("{kind:?}");
+            };
+            for (piece, byte, is_first) in [(one, 0xE2, true), (two, 0xFF, false)] {
+                assert_eq!((piece.kind(), piece.as_bytes()), (kind, &[byte][..]));
+                assert_eq!((piece.is_first(), piece.is_last()), (is_first, !is_first));
+            }
+        }
+    }
+
+    #[test]
+    fn rfc7692_6_messages_without_rsv1_are_not_compressed() {
+        let mut both = *b"\x81\x01a\x82\x01\xFF\x01\x01b\x80\x01c\xC1\x01d\x81\x01\xFF";
+        let events = compressed(&mut both);
+        let [
+            Event::Text(a),
+            Event::Binary(_),
+            Event::Text(b),
+            Event::Text(c),
+            Event::Compressed(_),
+            Event::Failed(ProtocolError::InvalidUtf8),
+        ] = &events[..]
+        else {
+            panic!("{events:?}");
+        };
+        assert_eq!([a.as_str(), b.as_str(), c.as_str()], ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn rfc7692_6_1_rsv1_is_set_on_the_first_frame_of_a_message_alone() {
+        for reserved in 0..8 {
+            let rsv = reserved << 4;
+            for first in [0x81, 0x82, 0x01, 0x02, 0x88, 0x89, 0x8A] {
+                let good = reserved == 0 || reserved == RSV1 && first & 0x08 == 0;
+                let mut frame = [first | rsv, 0];
+                let events = compressed(&mut frame);
+                let failed = matches!(events[..], [Event::Failed(ProtocolError::ReservedBits)]);
+                assert_eq!(failed, !good, "{first:02x} {reserved}: {events:?}");
+            }
+            for first in [0x01, 0x41] {
+                let mut frames = [first, 0, 0x80 | rsv, 0];
+                let events = compressed(&mut frames);
+                let failed = matches!(events[..], [_, Event::Failed(ProtocolError::ReservedBits)]);
+                assert_eq!(failed, reserved != 0, "{first:02x} {reserved}: {events:?}");
+            }
+        }
+    }
+
+    /// A frame of that first byte and payload, as this side's peer sends it, and the first bytes of another behind it.
+    fn frame(is_server: bool, first: u8, payload: &[u8]) -> Vec<u8> {
+        let mask = if is_server { 0x80 } else { 0 };
+        let mut frame = vec![first];
+        match payload.len() {
+            short @ 0..=125 => frame.push(mask | small_len(short)),
+            len => {
+                frame.push(mask | 126);
+                frame.extend(u16::try_from(len).unwrap().to_be_bytes());
+            }
+        }
+        frame.extend(&[0; 4][..if is_server { 4 } else { 0 }]);
+        frame.extend(payload);
+        frame.extend([0x89, mask]);
+        frame
+    }
+
+    #[test]
+    fn the_short_way_takes_every_whole_message_of_less_than_64_kib() {
+        for is_server in [true, false] {
+            for len in [0, 1, 2, 16, 124, 125, 126, 127, 1000, 65535] {
+                for (first, filling) in [(0x81, "x"), (0x81, "\u{e4}"), (0x82, "\u{e4}")] {
+                    let payload = [filling.repeat(len / filling.len()), "x".repeat(len % filling.len())].concat();
+                    for behind in [2, 0] {
+                        let mut bytes = frame(is_server, first, payload.as_bytes());
+                        bytes.truncate(bytes.len() - 2 + behind);
+                        if bytes.len() < 4 {
+                            // So little is for the long way.
+                            continue;
+                        }
+                        let mut input = &mut bytes[..];
+                        // The limit itself is allowed.
+                        let limits = Limits { message: len as u64, ..Limits::DEFAULT };
+                        let mut connection = connection(is_server, Negotiated::default(), limits);
+                        let event = connection.receive_whole(&mut input, &mut Vec::new());
+                        let taken = match event {
+                            Some(Event::Text(text)) => first == 0x81 && text.is_whole() && text.as_str() == payload,
+                            Some(Event::Binary(binary)) => {
+                                first == 0x82 && binary.is_whole() && binary.as_bytes() == payload.as_bytes()
+                            }
+                            _ => false,
+                        };
+                        assert!(taken, "{first:02x} {len} {behind}");
+                        assert_eq!(input.len(), behind, "{first:02x} {len}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_short_way_leaves_everything_else_as_it_is() {
+        #[track_caller]
+        fn is_left(connection: &mut Sides, bytes: &[u8]) {
+            let mut copy = bytes.to_vec();
+            let (mut input, mut out) = (&mut copy[..], Vec::new());
+            assert!(connection.receive_whole(&mut input, &mut out).is_none(), "{bytes:02x?}");
+            assert_eq!((&*input, &out[..]), (bytes, &b""[..]), "{bytes:02x?}");
+        }
+        for is_server in [true, false] {
+            let new = |limits| connection(is_server, Negotiated::default(), limits);
+            let good = frame(is_server, 0x82, b"good");
+            for first in [0x00, 0x80, 0x01, 0x02, 0xC1, 0xA2, 0x83, 0x88, 0x89, 0x8A] {
+                is_left(&mut new(Limits::DEFAULT), &frame(is_server, first, b"good"));
+            }
+            // A part of a frame, the other side's frame, a message above the limit.
+            for end in 0..good.len() - 2 {
+                is_left(&mut new(Limits::DEFAULT), &good[..end]);
+            }
+            is_left(&mut new(Limits::DEFAULT), &frame(!is_server, 0x82, b"good"));
+            is_left(&mut new(Limits { message: 3, ..Limits::DEFAULT }), &good);
+            // Lengths that are not in their shortest form, or in the longest.
+            let mask = good[1] & 0x80;
+            for length in [&[126, 0, 0][..], &[126, 0, 125], &[127, 0, 0, 0, 0, 0, 0, 0, 4]] {
+                let bytes = [&[0x82, mask | length[0]], &length[1..], &[0; 200]].concat();
+                is_left(&mut new(Limits::DEFAULT), &bytes);
+            }
+            // Inside a message, inside a header, behind a Close.
+            for before in [&frame(is_server, 0x02, b"a")[..], &[0x82], &frame(is_server, 0x88, b"")[..]] {
+                let mut connection = new(Limits::DEFAULT);
+                let mut before = before[..before.len() - if before.len() > 1 { 2 } else { 0 }].to_vec();
+                let mut input = &mut before[..];
+                while connection.receive(&mut input, &mut Vec::new()).is_some() {}
+                is_left(&mut connection, &good);
+            }
+        }
+    }
+}

@@ -96,7 +96,7 @@ impl<'a> ClientRequest<'a> {
             scanner: Scanner::new(self.limits),
             start: 0,
             accept: key::accept(&key),
-            protocols: self.protocols,
+            offered: Offered::Lent(self.protocols),
             failed: None,
         })
     }
@@ -152,8 +152,26 @@ pub struct ClientHandshake<'a> {
     /// Where the head under way begins: interim responses lie before it.
     start: usize,
     accept: [u8; 28],
-    protocols: &'a [&'a str],
+    offered: Offered<'a>,
     failed: Option<ResponseError>,
+}
+
+/// The subprotocols that were offered.
+#[derive(Clone, Debug)]
+enum Offered<'a> {
+    Lent(&'a [&'a str]),
+    #[cfg(feature = "alloc")]
+    Owned(alloc::boxed::Box<[alloc::boxed::Box<str>]>),
+}
+
+impl Offered<'_> {
+    fn includes(&self, protocol: &[u8]) -> bool {
+        match self {
+            Self::Lent(offered) => offered.iter().any(|offered| offered.as_bytes() == protocol),
+            #[cfg(feature = "alloc")]
+            Self::Owned(offered) => offered.iter().any(|offered| offered.as_bytes() == protocol),
+        }
+    }
 }
 
 /// What a client's handshake has come to.
@@ -181,6 +199,17 @@ impl ClientHandshake<'_> {
         })
     }
 
+    /// Takes copies of what it has borrowed, to live as long as it likes.
+    #[cfg(feature = "alloc")]
+    pub fn into_owned(self) -> ClientHandshake<'static> {
+        let Self { limits, scanner, start, accept, offered, failed } = self;
+        let offered = Offered::Owned(match offered {
+            Offered::Lent(offered) => offered.iter().map(|&protocol| protocol.into()).collect(),
+            Offered::Owned(offered) => offered,
+        });
+        ClientHandshake { limits, scanner, start, accept, offered, failed }
+    }
+
     /// The transport has ended before the response was whole.
     pub fn receive_eof(&mut self) -> ResponseError {
         *self.failed.get_or_insert(ResponseError::Incomplete)
@@ -203,7 +232,7 @@ impl ClientHandshake<'_> {
             let response = Response { status, reason, headers: Headers::of(head), head_len: self.start + len };
             match status {
                 101 => {
-                    check_response(response.headers(), self.accept, self.protocols)?;
+                    check_response(response.headers(), self.accept, |protocol| self.offered.includes(protocol))?;
                     return Ok(ResponseProgress::Accepted(response));
                 }
                 // RFC 9110, 15.2: interim responses come before the final one, and a client must be able to take them.
@@ -222,7 +251,7 @@ impl ClientHandshake<'_> {
 pub(super) fn check_response<'b>(
     headers: impl Iterator<Item = (&'b str, &'b [u8])> + Clone,
     accept: [u8; 28],
-    protocols: &[&str],
+    is_offered: impl Fn(&[u8]) -> bool,
 ) -> Result<(), ResponseError> {
     let all = || headers.clone();
     // Item 2: "or the |Upgrade| header field contains a value that is not an ASCII case-insensitive match for the value
@@ -239,13 +268,13 @@ pub(super) fn check_response<'b>(
     if !single(all(), "Sec-WebSocket-Accept").is_ok_and(|value| value == Some(&accept)) {
         return Err(ResponseError::Accept);
     }
-    check_choices(headers, protocols)
+    check_choices(headers, is_offered)
 }
 
 /// Checks that the server has chosen nothing that was not offered.
 pub(super) fn check_choices<'b>(
     headers: impl Iterator<Item = (&'b str, &'b [u8])> + Clone,
-    protocols: &[&str],
+    is_offered: impl Fn(&[u8]) -> bool,
 ) -> Result<(), ResponseError> {
     let all = || headers.clone();
     // 4.1, item 5: no extension that was not asked for. None is asked for.
@@ -257,7 +286,7 @@ pub(super) fn check_choices<'b>(
     // 4.1, item 6: no subprotocol that was not asked for; 11.3.4: at most one header.
     match single(all(), "Sec-WebSocket-Protocol") {
         Ok(None) => {}
-        Ok(Some(protocol)) if protocols.iter().any(|offered| offered.as_bytes() == protocol) => {}
+        Ok(Some(protocol)) if is_offered(protocol) => {}
         _ => return Err(ResponseError::Protocol),
     }
     Ok(())

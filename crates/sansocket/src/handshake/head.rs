@@ -277,3 +277,28 @@ pub(super) fn check_headers(headers: &[(&str, &str)], reserved: &[&str]) -> Resu
 pub(super) fn is_target(target: &str) -> bool {
     target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_told_with_its_bytes_and_header_lines() {
+        for (text, lines) in [
+            ("GET / HTTP/1.1\r\n\r\n", 0),
+            ("GET / HTTP/1.1\r\nA: b\r\n\r\n", 1),
+            ("\r\n\r\nGET / HTTP/1.1\r\nA: b\r\nC:\r\nD: e\r\n\r\n", 3),
+        ] {
+            let mut scanner = Scanner::new(HeadLimits::DEFAULT);
+            let start_line = text.find(" HTTP/1.1\r\n").unwrap() + " HTTP/1.1\r\n".len();
+            assert_eq!(scanner.scan(text.as_bytes()), Ok(Scan::StartLine(start_line)));
+            for _ in 0..2 {
+                assert_eq!(
+                    scanner.scan(text.as_bytes()),
+                    Ok(Scan::Head(text.len(), lines)),
+                    "now and when asked again"
+                );
+            }
+        }
+    }
+}

@@ -239,10 +239,11 @@ impl<'a> UpgradeOffer<'a> {
         status: u16,
         headers: impl Iterator<Item = (&'h str, &'h [u8])> + Clone,
     ) -> Result<(Negotiated, Option<&'h str>), ResponseError> {
+        let is_offered = |protocol: &[u8]| self.protocols.iter().any(|offered| offered.as_bytes() == protocol);
         match (self.accept, status) {
-            (Some(accept), 101) => check_response(headers.clone(), accept, self.protocols)?,
+            (Some(accept), 101) => check_response(headers.clone(), accept, is_offered)?,
             // RFC 8441, 5: "a 2xx response".
-            (None, 200..=299) => client::check_choices(headers.clone(), self.protocols)?,
+            (None, 200..=299) => client::check_choices(headers.clone(), is_offered)?,
             _ => return Err(ResponseError::Status),
         }
         let protocol = values(headers, "Sec-WebSocket-Protocol").next();
@@ -272,6 +273,7 @@ mod tests {
     #[test]
     fn rfc6455_4_both_sides_over_pairs_agree() {
         let offer = UpgradeOffer::new(&request(), *b"the sample nonce").unwrap();
+        assert_eq!(offer.target(), "/chat?x", "path and query");
         let headers = pairs(offer.headers());
         assert!(headers.contains(&("host", b"example.com:444")) && headers.contains(&("Cookie", b"c=d")));
         let upgrade = Upgrade::check("GET", headers.iter().copied(), OriginPolicy::default()).unwrap();

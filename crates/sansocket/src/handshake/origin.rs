@@ -157,6 +157,8 @@ impl OriginPolicy<'_> {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
 
     #[test]
@@ -188,6 +190,53 @@ mod tests {
             "a\u{e9}",
         ] {
             assert!(Authority::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rfc3986_2_1_a_percent_sign_comes_with_two_hexadecimal_digits() {
+        for good in ["a%41", "%c3%A4.example", "a%41%42b:80"] {
+            assert_eq!(Authority::parse(good).map(|authority| authority.as_str()), Some(good));
+        }
+        for bad in ["%", "a%", "a%4", "a%4:80", "a%4g", "a%g4", "a%41%4", "a%%41"] {
+            assert!(Authority::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rfc6454_6_2_an_origin_is_a_scheme_a_host_and_a_port() {
+        for (text, scheme, host, port) in [
+            ("http://example.com", "http", "example.com", None),
+            ("HTTPS://[::1]:8443", "HTTPS", "[::1]", Some(8443)),
+            ("moz-extension://0c-1d", "moz-extension", "0c-1d", None),
+            ("a1+b-c.d://e:1", "a1+b-c.d", "e", Some(1)),
+        ] {
+            let origin = Origin::parse(text).unwrap();
+            let authority = origin.authority();
+            assert_eq!((origin.scheme(), authority.host(), authority.port()), (scheme, host, port), "{text}");
+        }
+        // RFC 3986, 3.1: a scheme begins with a letter; letters, digits, "+", "-" and "." follow.
+        for bad in
+            ["://a", "1http://a", "+http://a", "-://a", "ht tp://a", "ht_tp://a", "h\u{e4}://a", "http:/a", "http//a"]
+        {
+            assert!(Origin::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rfc6454_4_an_origin_without_a_port_has_its_schemes() {
+        let same = |a: &str, b: &str| Origin::parse(a).unwrap() == Origin::parse(b).unwrap();
+        for (scheme, port) in [("http", 80), ("ws", 80), ("https", 443), ("wss", 443), ("HTTP", 80), ("WSS", 443)] {
+            let bare = std::format!("{scheme}://a");
+            assert!(same(&bare, &std::format!("{scheme}://A:{port}")), "{scheme}");
+            for other in [80, 443, 8080].into_iter().filter(|other| *other != port) {
+                assert!(!same(&bare, &std::format!("{scheme}://a:{other}")), "{scheme} {other}");
+            }
+        }
+        // A scheme that has no port of its own.
+        assert!(same("ftp://a", "ftp://a"));
+        for port in [21, 80, 443] {
+            assert!(!same("ftp://a", &std::format!("ftp://a:{port}")), "{port}");
         }
     }
 
@@ -240,6 +289,8 @@ mod tests {
             assert!(!only.allows(bad.as_bytes(), host), "{bad}");
         }
         assert!(OriginPolicy::Only(&["null"]).allows(b"null", host));
+        assert!(!OriginPolicy::Only(&["null"]).allows(b"rubbish", host));
+        assert!(!OriginPolicy::Only(&["rubbish"]).allows(b"null", host));
         assert!(!OriginPolicy::Only(&["rubbish"]).allows(b"rubbish", host));
         assert!(OriginPolicy::Any.allows(b"\xFF", host));
     }

@@ -264,6 +264,17 @@ impl<'b> Request<'b> {
         self.header("Origin")
     }
 
+    /// Whether the request comes from one of these origins, for servers that let in [`Any`](OriginPolicy::Any) at first and decide later.
+    pub fn is_from(&self, origins: OriginPolicy<'_>) -> bool {
+        let host = self.header("Host").and_then(|host| core::str::from_utf8(host).ok()).and_then(Authority::parse);
+        match (self.origin(), target_authority(self.target).or(host)) {
+            (Some(origin), Some(host)) => origins.allows(origin, host),
+            (None, _) => true,
+            // `check_request` lets in no request without a host.
+            (Some(_), None) => false,
+        }
+    }
+
     /// The subprotocols that the client offers, in order of preference.
     pub fn protocols(&self) -> Protocols<'b> {
         Protocols { headers: self.headers(), rest: "" }

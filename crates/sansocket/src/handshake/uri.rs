@@ -162,6 +162,21 @@ mod tests {
     }
 
     #[test]
+    fn a_bad_uri_says_what_is_wrong() {
+        extern crate std;
+        for (error, word) in [
+            (UriError::Scheme, "wss://"),
+            (UriError::Fragment, "%23"),
+            (UriError::UserInformation, "user name"),
+            (UriError::Host, "host or port"),
+            (UriError::Target, "percent-encoded"),
+        ] {
+            let text = std::format!("{error}");
+            assert!(text.contains(word), "{error:?}: {text}");
+        }
+    }
+
+    #[test]
     fn rfc6455_3_a_bad_uri_is_refused_with_what_is_wrong() {
         for (text, error) in [
             ("", UriError::Scheme),

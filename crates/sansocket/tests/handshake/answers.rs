@@ -1,6 +1,6 @@
 //! Accepting and rejecting (RFC 6455, section 4.2.2).
 
-use sansocket::handshake::{Accept, AnswerError, Reject, RequestProgress, ServerHandshake};
+use sansocket::handshake::{Accept, AnswerError, Reject, RequestError, RequestProgress, ServerHandshake};
 use sansocket::{Connection, Event, Limits, Server, SliceOutput};
 
 use super::{ACCEPT, BAD_HEADERS, Lines, parse_answer, values};
@@ -115,6 +115,51 @@ fn rfc6455_4_2_2_a_rejection_has_a_status_of_300_to_599() {
 }
 
 #[test]
+fn rfc9110_15_a_status_comes_with_its_phrase() {
+    let phrase = |out: &[u8]| {
+        let line = out.split(|byte| *byte == b'\r').next().unwrap();
+        String::from_utf8(line[b"HTTP/1.1 400 ".len()..].to_vec()).unwrap()
+    };
+    // 429 and 431 are RFC 6585's.
+    for (status, expected) in [
+        (301, "Moved Permanently"),
+        (302, "Found"),
+        (303, "See Other"),
+        (307, "Temporary Redirect"),
+        (308, "Permanent Redirect"),
+        (400, "Bad Request"),
+        (401, "Unauthorized"),
+        (403, "Forbidden"),
+        (404, "Not Found"),
+        (405, "Method Not Allowed"),
+        (408, "Request Timeout"),
+        (410, "Gone"),
+        (426, "Upgrade Required"),
+        (429, "Too Many Requests"),
+        (431, "Request Header Fields Too Large"),
+        (500, "Internal Server Error"),
+        (501, "Not Implemented"),
+        (502, "Bad Gateway"),
+        (503, "Service Unavailable"),
+        (505, "HTTP Version Not Supported"),
+        // A status need not have one.
+        (599, ""),
+    ] {
+        let out = with_request(Lines::request(), |answer| {
+            let mut out = Vec::new();
+            answer(Err(&Reject::new(status)), &mut out).unwrap();
+            out
+        });
+        assert_eq!(phrase(&out), expected, "{status}");
+    }
+    for &error in RequestError::ALL {
+        let mut out = Vec::new();
+        ServerHandshake::new().refuse(error, &mut out);
+        assert_ne!(phrase(&out), "", "{error:?}");
+    }
+}
+
+#[test]
 fn an_answer_without_room_writes_nothing() {
     let text = Lines::request().with("Sec-WebSocket-Protocol", "chat").text();
     let mut handshake = ServerHandshake::new();
@@ -137,6 +182,19 @@ fn an_answer_without_room_writes_nothing() {
             assert_eq!(result, expected);
             assert_eq!(out.bytes().len(), if expected.is_ok() { needed } else { 0 });
         }
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_given_says_why() {
+    for (error, word) in [
+        (AnswerError::ProtocolNotOffered, "subprotocol"),
+        (AnswerError::InvalidHeader, "characters"),
+        (AnswerError::ReservedHeader, "by itself"),
+        (AnswerError::InvalidStatus, "status"),
+        (AnswerError::NoRoom, "room"),
+    ] {
+        assert!(error.to_string().contains(word), "{error:?}: {error}");
     }
 }
 

@@ -291,3 +291,38 @@ fn a_bad_response_fails_alike_however_it_is_split() {
     let each = (0..=text.len()).find_map(|end| failed(handshake.receive(&text.as_bytes()[..end])));
     assert_eq!(whole, each);
 }
+
+#[test]
+fn a_request_that_cannot_be_sent_says_why() {
+    for (error, word) in [
+        (ClientRequestError::InvalidProtocol, "subprotocols"),
+        (ClientRequestError::InvalidOrigin, "origin"),
+        (ClientRequestError::InvalidHeader, "characters"),
+        (ClientRequestError::ReservedHeader, "by itself"),
+        (ClientRequestError::NoRoom, "room"),
+    ] {
+        assert!(error.to_string().contains(word), "{error:?}: {error}");
+    }
+}
+
+#[test]
+fn a_response_that_fails_says_why_and_by_which_section() {
+    for (error, word, section) in [
+        (ResponseError::Incomplete, "ends", "4.1"),
+        (ResponseError::Malformed, "well-formed", "4.1"),
+        (ResponseError::HeadTooLarge, "too large", "10.4"),
+        (ResponseError::TooManyHeaders, "too many headers", "10.4"),
+        (ResponseError::HttpVersion, "version", "4.1"),
+        (ResponseError::Status, "status", "4.1"),
+        (ResponseError::Upgrade, "Upgrade header", "4.1"),
+        (ResponseError::Connection, "Connection header", "4.1"),
+        (ResponseError::Accept, "Sec-WebSocket-Accept", "4.1"),
+        (ResponseError::Extension, "extension", "4.1"),
+        (ResponseError::MalformedExtensions, "Sec-WebSocket-Extensions", "9.1"),
+        (ResponseError::Protocol, "subprotocol", "4.1"),
+    ] {
+        assert_eq!(error.section(), section, "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains(word) && text.contains(section), "{error:?}: {text}");
+    }
+}

@@ -45,6 +45,16 @@ fn rfc9112_2_2_bare_lf_and_bare_cr_are_refused() {
 }
 
 #[test]
+fn rfc9112_2_2_a_bare_cr_is_refused_with_the_byte_behind_it() {
+    for text in ["\rG", "GET\r ", "GET / HTTP/1.1\r\r", "GET / HTTP/1.1\r\nX: a\rb", "GET / HTTP/1.1\r\nX: a\r\n\rY"] {
+        let mut handshake = ServerHandshake::new();
+        let before = handshake.receive(&text.as_bytes()[..text.len() - 1], &mut Vec::new()).clone();
+        assert!(matches!(before, RequestProgress::Incomplete), "{text:?}: {before:?}");
+        is_refused(text, RequestError::Malformed);
+    }
+}
+
+#[test]
 fn rfc9112_5_malformed_header_lines_are_refused() {
     let good = Lines::request().text();
     for line in [
@@ -125,6 +135,19 @@ fn rfc6455_10_4_a_head_of_as_many_bytes_as_the_limit_and_one_more() {
             }
         }
     }
+}
+
+#[test]
+fn rfc6455_10_4_a_head_has_at_most_16_kib_by_default() {
+    let with = |len: usize| {
+        let empty = Lines::request().with("X", "").text().len();
+        Lines::request().with("X", &"y".repeat(len - empty)).text()
+    };
+    let text = with(16 * 1024);
+    assert_eq!(text.len(), 16 * 1024);
+    is_good(text);
+    is_refused(with(16 * 1024 + 1), RequestError::HeadTooLarge);
+    assert_eq!(HeadLimits::default(), HeadLimits { bytes: 16 * 1024, headers: 100 });
 }
 
 #[test]

@@ -270,6 +270,30 @@ fn rfc6455_9_1_malformed_extensions_are_refused() {
 }
 
 #[test]
+fn rfc6455_9_1_a_quoted_value_is_the_token_without_quotes_and_escapes() {
+    let text = Lines::request().with("Sec-WebSocket-Extensions", r#"foo; a=12; a="12"; a="\1\2"; a="\12""#).text();
+    let mut handshake = ServerHandshake::new();
+    let RequestProgress::Request(request) = handshake.receive(text.as_bytes(), &mut Vec::new()) else { panic!() };
+    let values: Vec<_> =
+        request.extensions().flat_map(|extension| extension.params()).map(|(_, value)| value).collect();
+    assert_eq!(values.len(), 4);
+    for value in values {
+        let value = value.expect("a value");
+        assert!(value == *"12", "{value:?}");
+        for other in ["", "1", "2", "21", "123", "\\12", "\"12\""] {
+            assert!(value != *other, "{value:?} is not {other:?}");
+        }
+    }
+}
+
+#[test]
+fn rfc6455_9_1_a_quoted_value_is_no_token_with_an_escaped_quote_or_backslash() {
+    for value in [r#"foo; a="b\"c""#, r#"foo; a="b\"""#, r#"foo; a="b\\c""#, r#"foo; a="\\""#, r#"foo; a="b\ c""#] {
+        is_refused(Lines::request().with("Sec-WebSocket-Extensions", value).text(), RequestError::InvalidExtensions);
+    }
+}
+
+#[test]
 fn rfc6455_10_2_the_origin_policy() {
     let serve = |policy, origin: Option<&str>| {
         let mut lines = Lines::request();

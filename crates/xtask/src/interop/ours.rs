@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use sansocket_std::{
     AcceptOptions, CloseCode, ConnectOptions, EndedBy, Kind, OwnedMessage, Stream, Timeouts, TlsAcceptor, TlsConnector,
-    WebSocket,
+    TlsStream, WebSocket,
 };
 
 use super::case::{Case, SIZES, What, closed_by_peer, closed_by_us};
@@ -67,7 +67,7 @@ impl Ours {
             stream.set_nodelay(true)?;
             let options = AcceptOptions::new().timeouts(script.timeouts());
             match acceptor {
-                Some(acceptor) => script.play(options.accept(acceptor.accept(stream)?)?),
+                Some(acceptor) => script.play(options.accept(TlsStream::accept(&acceptor, stream)?)?),
                 None => script.play(options.accept(stream)?),
             }
         });

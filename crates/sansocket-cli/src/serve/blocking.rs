@@ -1,100 +1,73 @@
-//! `sansocket serve`: sends every message back.
+//! `sansocket serve --backend std`: a thread for each connection.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Args;
 use sansocket_std::{
-    AcceptOptions, CloseCode, EndedBy, Error, OriginPolicy, Reader, SplitStream, TlsAcceptor, WebSocket, Writer,
+    AcceptOptions, CloseCode, EndedBy, Error, Limits, OriginPolicy, Reader, SplitStream, Timeouts, TlsAcceptor,
+    TlsStream, WebSocket, Writer,
 };
 
+use super::{FAREWELL, Serve};
 use crate::trace::tracer;
 
-/// How long clients get to answer the server's Close, and how long a thread waits after an accept that has failed.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How long a thread waits after an accept that has failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Runs a server that echoes every message, until Ctrl-C.
-#[derive(Args, Debug)]
-pub(crate) struct Serve {
-    /// The address to listen on; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001")]
-    bind: SocketAddr,
+/// Serves until it is told to stop.
+pub(super) fn run(serve: &Serve, tls: Option<TlsAcceptor>) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(serve.bind).with_context(|| format!("cannot listen on {}", serve.bind))?;
+    let address = listener.local_addr()?;
+    let server = Arc::new(Server {
+        origins: serve.origins.clone(),
+        tls,
+        trace: serve.trace,
+        limits: serve.limits(),
+        timeouts: serve.timeouts(),
+        ..Server::default()
+    });
+    stop_on_signal(Arc::clone(&server), address)?;
+    serve.say_where(address);
 
-    /// Lets in pages of this origin only, such as https://example.com; may be repeated. Without it, every page may connect.
-    #[arg(long = "origin", value_name = "ORIGIN")]
-    origins: Vec<String>,
-
-    /// Serves wss:// with this chain of certificates, in PEM.
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    tls_cert: Option<PathBuf>,
-
-    /// The private key of the first certificate, in PEM.
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
-
-    /// Shows every frame on the standard error, in one line.
-    #[arg(long)]
-    trace: bool,
-}
-
-impl Serve {
-    pub(crate) fn run(self) -> anyhow::Result<()> {
-        let listener = TcpListener::bind(self.bind).with_context(|| format!("cannot listen on {}", self.bind))?;
-        let address = listener.local_addr()?;
-        let tls = match (&self.tls_cert, &self.tls_key) {
-            (Some(certificate), Some(key)) => Some(read_acceptor(certificate, key)?),
-            _ => None,
-        };
-        let scheme = if tls.is_some() { "wss" } else { "ws" };
-        let server = Arc::new(Server { origins: self.origins, tls, trace: self.trace, ..Server::default() });
-        stop_on_signal(Arc::clone(&server), address)?;
-        println!("listening on {scheme}://{address}");
-
-        for (id, stream) in (1..).zip(listener.incoming()) {
-            if server.stopping.load(Ordering::SeqCst) {
-                break;
-            }
-            match stream {
-                Ok(stream) => {
+    for (id, stream) in (1..).zip(listener.incoming()) {
+        if server.stopping.load(Ordering::SeqCst) {
+            break;
+        }
+        match stream {
+            Ok(stream) => {
+                server.wait_for_less_than(serve.max_connections);
+                server.threads.fetch_add(1, Ordering::SeqCst);
+                let server = Arc::clone(&server);
+                let thread = thread::Builder::new().spawn({
                     let server = Arc::clone(&server);
-                    thread::Builder::new()
-                        .spawn(move || server.serve(id, stream))
-                        .map(drop)
-                        .unwrap_or_else(|error| eprintln!("#{id} no thread: {error}"));
+                    move || server.serve(id, stream)
+                });
+                if let Err(error) = thread {
+                    eprintln!("#{id} no thread: {error}");
+                    server.leave();
                 }
-                // Too many open files, say: they may be closed in a while.
-                Err(error) => {
-                    eprintln!("cannot accept: {error}");
-                    thread::sleep(ACCEPT_PAUSE);
-                }
+            }
+            // Too many open files, say: they may be closed in a while.
+            Err(error) => {
+                eprintln!("cannot accept: {error}");
+                thread::sleep(ACCEPT_PAUSE);
             }
         }
-        server.say_goodbye();
-        Ok(())
     }
-}
-
-fn read_acceptor(certificate: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
-    let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-    let names = || format!("cannot serve with {} and {}", certificate.display(), key.display());
-    TlsAcceptor::from_pem(&read(certificate)?, &read(key)?).with_context(names)
+    server.say_goodbye();
+    Ok(())
 }
 
 /// Ctrl-C, or the end of the service: no more connections are accepted, and a Close goes to every client. A second one ends at once.
 fn stop_on_signal(server: Arc<Server>, address: SocketAddr) -> anyhow::Result<()> {
-    ctrlc::set_handler(move || {
-        if server.stopping.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
-        }
+    super::on_signal(move || {
+        server.stopping.store(true, Ordering::SeqCst);
         // The loop above waits for a connection: it gets one.
         let ip = match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
@@ -103,7 +76,6 @@ fn stop_on_signal(server: Arc<Server>, address: SocketAddr) -> anyhow::Result<()
         };
         drop(TcpStream::connect((ip, address.port())));
     })
-    .context("cannot listen for Ctrl-C")
 }
 
 /// What the threads of all connections share.
@@ -112,14 +84,38 @@ struct Server {
     origins: Vec<String>,
     tls: Option<TlsAcceptor>,
     trace: bool,
+    limits: Limits,
+    timeouts: Timeouts,
     stopping: AtomicBool,
+    /// How many connections there are, those included that are being opened.
+    threads: AtomicUsize,
     /// The connections that are open, by their numbers.
     open: Mutex<HashMap<u64, Writer<TcpStream>>>,
     closed: Condvar,
 }
 
 impl Server {
+    fn wait_for_less_than(&self, most: usize) {
+        let is_full = |_: &mut HashMap<u64, Writer<TcpStream>>| {
+            self.threads.load(Ordering::SeqCst) >= most && !self.stopping.load(Ordering::SeqCst)
+        };
+        drop(self.closed.wait_while(self.connections(), is_full));
+    }
+
+    /// A connection has gone.
+    fn leave(&self) {
+        let open = self.connections();
+        self.threads.fetch_sub(1, Ordering::SeqCst);
+        drop(open);
+        self.closed.notify_all();
+    }
+
     fn serve(&self, id: u64, stream: TcpStream) {
+        self.serve_one(id, stream);
+        self.leave();
+    }
+
+    fn serve_one(&self, id: u64, stream: TcpStream) {
         let peer = stream.peer_addr().map_or_else(|_| String::from("?"), |peer| peer.to_string());
         match self.accept(id, stream) {
             Ok((reader, writer)) => {
@@ -132,7 +128,6 @@ impl Server {
                 // Told first: once no connection is left, a server that is stopping is gone.
                 eprintln!("#{id} {ending}");
                 self.connections().remove(&id);
-                self.closed.notify_all();
             }
             Err(error) => eprintln!("#{id} {peer} {error}"),
         }
@@ -141,10 +136,10 @@ impl Server {
     fn accept(&self, id: u64, stream: TcpStream) -> anyhow::Result<(Reader<TcpStream>, Writer<TcpStream>)> {
         let origins: Vec<&str> = self.origins.iter().map(String::as_str).collect();
         let policy = if origins.is_empty() { OriginPolicy::Any } else { OriginPolicy::Only(&origins) };
-        let options = AcceptOptions::new().origins(policy);
+        let options = AcceptOptions::new().origins(policy).limits(self.limits).timeouts(self.timeouts);
         stream.set_nodelay(true)?;
         Ok(match &self.tls {
-            Some(tls) => self.split(id, options.accept(tls.accept(stream)?)?)?,
+            Some(tls) => self.split(id, options.accept(TlsStream::accept(tls, stream)?)?)?,
             None => self.split(id, options.accept(stream)?)?,
         })
     }

@@ -1,0 +1,235 @@
+//! `sansocket serve --backend mio`: all connections on one thread.
+
+use std::io::{self, Read, Write};
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use mio::event::Source;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use sansocket_mio::{
+    Answer, Closed, Context, EndedBy, Handler, Listen, Message, OpenError, OriginPolicy, Part, Request, SendError,
+    Server, Settings, Stream, TlsAcceptor, TlsListener, TlsStream,
+};
+use sansocket_std::Direction;
+
+use super::{FAREWELL, Serve};
+use crate::trace::{Tracer, tracer};
+
+/// Longer messages are sent back piece by piece, as they come.
+const WHOLE: usize = 64 * 1024;
+
+/// Serves until it is told to stop.
+pub(super) fn run(serve: &Serve, tls: Option<TlsAcceptor>) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(serve.bind).with_context(|| format!("cannot listen on {}", serve.bind))?;
+    let address = listener.local_addr()?;
+    match (tls, serve.trace) {
+        (None, false) => run_on(serve, address, listener),
+        (None, true) => run_on(serve, address, Traced::listener(listener)),
+        (Some(acceptor), false) => run_on(serve, address, TlsListener::new(listener, acceptor)),
+        (Some(acceptor), true) => run_on(serve, address, Traced::listener(TlsListener::new(listener, acceptor))),
+    }
+}
+
+fn run_on<L: Listen<Stream: HasPeer> + 'static>(serve: &Serve, address: SocketAddr, listener: L) -> anyhow::Result<()> {
+    let settings = Settings { limits: serve.limits(), timeouts: serve.timeouts(), whole: WHOLE, ..Settings::DEFAULT };
+    let echo = Echo { origins: serve.origins.clone(), stream: PhantomData::<fn() -> L::Stream> };
+    let mut server = Server::with_capacity(echo, settings, serve.max_connections)?;
+    server.listen(listener)?;
+    let handle = server.handle();
+    super::on_signal(move || handle.shut_down(FAREWELL))?;
+    serve.say_where(address);
+    Ok(server.run()?)
+}
+
+struct Echo<S> {
+    origins: Vec<String>,
+    stream: PhantomData<fn() -> S>,
+}
+
+impl<S: HasPeer> Handler for Echo<S> {
+    type Stream = S;
+    type Data = ();
+
+    fn request(&mut self, _: &mut Context<'_, Self>, request: &Request<'_>) -> Answer {
+        let origins: Vec<&str> = self.origins.iter().map(String::as_str).collect();
+        let policy = if origins.is_empty() { OriginPolicy::Any } else { OriginPolicy::Only(&origins) };
+        Answer::accept_from(request, policy)
+    }
+
+    fn open(&mut self, cx: &mut Context<'_, Self>) {
+        eprintln!("{} open {}", cx.id(), cx.stream().peer());
+    }
+
+    fn message(&mut self, cx: &mut Context<'_, Self>, message: Message<'_>) {
+        let sent = cx.send(message);
+        debug_assert!(matches!(sent, Ok(_) | Err(SendError::Closing | SendError::NoRoom)));
+    }
+
+    fn part(&mut self, cx: &mut Context<'_, Self>, part: &Part<'_>) {
+        let sent = cx.send_part(part.kind(), part.as_bytes(), part.is_last());
+        debug_assert!(matches!(sent, Ok(_) | Err(SendError::Closing | SendError::NoRoom)));
+    }
+
+    fn close(&mut self, cx: &mut Context<'_, Self>, closed: &Closed<'_>) {
+        let id = cx.id();
+        match (closed.ending.by(), closed.error) {
+            (EndedBy::Local, _) => eprintln!("{id} closed by us"),
+            (EndedBy::Peer, _) if closed.ending.code() == 1005 => eprintln!("{id} closed by the client: no code"),
+            (EndedBy::Peer, _) => {
+                eprintln!("{id} closed by the client: {} {:?}", closed.ending.code(), closed.reason);
+            }
+            (EndedBy::Failure(error), _) => eprintln!("{id} the peer violated the protocol: {error}"),
+            (_, Some(error)) => eprintln!("{id} {}: {error}", closed.ending),
+            (_, None) => eprintln!("{id} {}: the stream ended without a Close", closed.ending),
+        }
+    }
+
+    fn not_opened(&mut self, cx: &mut Context<'_, Self>, error: &OpenError) {
+        eprintln!("{} {} {error}", cx.id(), cx.stream().peer());
+    }
+}
+
+/// A stream that knows who is at its other end.
+trait HasPeer: Stream {
+    fn peer(&self) -> String;
+}
+
+impl HasPeer for TcpStream {
+    fn peer(&self) -> String {
+        self.peer_addr().map_or_else(|_| String::from("?"), |peer| peer.to_string())
+    }
+}
+
+impl HasPeer for TlsStream<TcpStream> {
+    fn peer(&self) -> String {
+        self.stream().peer()
+    }
+}
+
+/// A listener or a stream whose frames are shown.
+struct Traced<T, W> {
+    inner: T,
+    watch: W,
+}
+
+/// How many connections were accepted.
+struct Accepted(u64);
+
+/// Shows the frames of one connection, behind the heads of its opening handshake.
+struct Watch {
+    tracer: Box<dyn Tracer>,
+    received: Head,
+    sent: Head,
+}
+
+/// How much of the blank line that ends a head was seen.
+struct Head(usize);
+
+impl Head {
+    /// What of `bytes` lies behind the head.
+    fn skip<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        const END: &[u8] = b"\r\n\r\n";
+        for (at, byte) in bytes.iter().enumerate() {
+            if self.0 == END.len() {
+                return &bytes[at..];
+            }
+            self.0 = if *byte == END[self.0] { self.0 + 1 } else { usize::from(*byte == END[0]) };
+        }
+        &[]
+    }
+}
+
+impl Watch {
+    fn received(&mut self, bytes: &[u8]) {
+        match self.received.skip(bytes) {
+            [] => {}
+            frames => (self.tracer)(Direction::Received, frames),
+        }
+    }
+
+    fn sent(&mut self, bytes: &[u8]) {
+        match self.sent.skip(bytes) {
+            [] => {}
+            frames => (self.tracer)(Direction::Sent, frames),
+        }
+    }
+}
+
+impl<L: Listen> Traced<L, Accepted> {
+    const fn listener(listener: L) -> Self {
+        Self { inner: listener, watch: Accepted(0) }
+    }
+}
+
+impl<L: Listen> Listen for Traced<L, Accepted> {
+    type Stream = Traced<L::Stream, Watch>;
+
+    fn accept(&mut self) -> io::Result<Self::Stream> {
+        let inner = self.inner.accept()?;
+        // As the loop counts them.
+        self.watch.0 += 1;
+        let tracer = Box::new(tracer(format!("#{} ", self.watch.0)));
+        Ok(Traced { inner, watch: Watch { tracer, received: Head(0), sent: Head(0) } })
+    }
+}
+
+impl<S: HasPeer> HasPeer for Traced<S, Watch> {
+    fn peer(&self) -> String {
+        self.inner.peer()
+    }
+}
+
+impl<S: Read> Read for Traced<S, Watch> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.watch.received(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+impl<S: Write> Write for Traced<S, Watch> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.watch.sent(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<S: Stream> Stream for Traced<S, Watch> {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.inner.shutdown_write()
+    }
+
+    fn is_connected(&mut self) -> io::Result<bool> {
+        self.inner.is_connected()
+    }
+
+    fn short_is_last(&self) -> bool {
+        // What is gathered is written slice by slice here.
+        false
+    }
+
+    fn set_nodelay(&mut self) -> io::Result<()> {
+        self.inner.set_nodelay()
+    }
+}
+
+impl<T: Source, W> Source for Traced<T, W> {
+    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        self.inner.register(registry, token, interests)
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        self.inner.reregister(registry, token, interests)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        self.inner.deregister(registry)
+    }
+}

@@ -1,0 +1,90 @@
+//! What a socket has not taken yet.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Write};
+
+use sansocket::Prepared;
+
+/// Bytes are kept in blocks of this size, so that memory is given back while the socket takes them, and none is ever moved.
+const BLOCK: usize = 32 * 1024;
+
+/// How many blocks a write gathers.
+const GATHERED: usize = 16;
+
+/// Bytes on their way to the socket, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    blocks: VecDeque<Block>,
+    /// How much of the first block the socket has taken.
+    sent: usize,
+    len: usize,
+}
+
+#[derive(Debug)]
+enum Block {
+    Bytes(Vec<u8>),
+    /// A message that others have queued as well.
+    Prepared(Prepared),
+}
+
+impl Block {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Prepared(prepared) => prepared.frame(),
+        }
+    }
+}
+
+impl Queue {
+    /// The bytes queued.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) {
+        self.len += bytes.len();
+        if let Some(Block::Bytes(last)) = self.blocks.back_mut() {
+            let room = BLOCK.saturating_sub(last.len()).min(bytes.len());
+            last.extend_from_slice(&bytes[..room]);
+            bytes = &bytes[room..];
+        }
+        self.blocks.extend(bytes.chunks(BLOCK).map(|block| Block::Bytes(block.to_vec())));
+    }
+
+    pub(crate) fn push_prepared(&mut self, prepared: &Prepared) {
+        self.len += prepared.frame().len();
+        self.blocks.push_back(Block::Prepared(prepared.clone()));
+    }
+
+    /// Writes once. Gives how many bytes that could have been, and how many it were.
+    pub(crate) fn write_to(&mut self, stream: &mut impl Write) -> io::Result<(usize, usize)> {
+        let mut slices = [IoSlice::new(&[]); GATHERED];
+        let mut asked = 0;
+        let mut count = 0;
+        for (slice, block) in slices.iter_mut().zip(&self.blocks) {
+            let bytes = if count == 0 { &block.bytes()[self.sent..] } else { block.bytes() };
+            *slice = IoSlice::new(bytes);
+            asked += bytes.len();
+            count += 1;
+        }
+        let written = stream.write_vectored(&slices[..count])?;
+        self.advance(written);
+        Ok((asked, written))
+    }
+
+    fn advance(&mut self, written: usize) {
+        self.len -= written;
+        self.sent += written;
+        while let Some(first) = self.blocks.front()
+            && first.bytes().len() <= self.sent
+        {
+            self.sent -= first.bytes().len();
+            self.blocks.pop_front();
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What all connections of a loop have in common.
+
+use std::time::Instant;
+
+use sansocket::handshake::HeadLimits;
+use sansocket::{Limits, Time, Timeouts};
+
+/// The most bytes that the common output keeps room for, from one turn to the next.
+const KEPT: usize = 128 * 1024;
+
+/// How connections are treated. [`Settings::default`] suits a public server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The limits of what a peer sends, unless a connection gets others.
+    pub limits: Limits,
+    /// How long a peer may take for what.
+    pub timeouts: Timeouts,
+    /// The limits of a handshake's head. A head is parsed in the buffer that is read into, so that must be larger.
+    pub head_limits: HeadLimits,
+    /// Messages of up to so many bytes are given whole. A longer one is given in parts as they come, unless it lies whole in what was read;
+    /// default `usize::MAX`: never.
+    pub whole: usize,
+    /// While more bytes than this are queued for a peer, nothing is read from it; default 256 KiB.
+    pub high_mark: usize,
+    /// Once no more bytes than this are queued, it is read from again, and the handler hears of it; default 64 KiB.
+    pub low_mark: usize,
+    /// A message that would bring the queue above so many bytes is refused, and the connection fails with
+    /// [`QueueOverrun`](sansocket::ProtocolError::QueueOverrun); default 16 MiB. A message is never too long for an empty queue.
+    pub queue: usize,
+}
+
+impl Settings {
+    /// The defaults.
+    pub const DEFAULT: Self = Self {
+        limits: Limits::DEFAULT,
+        timeouts: Timeouts::DEFAULT,
+        head_limits: HeadLimits::DEFAULT,
+        whole: usize::MAX,
+        high_mark: 256 * 1024,
+        low_mark: 64 * 1024,
+        queue: 16 * 1024 * 1024,
+    };
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What all connections of a loop share: settings, the time, and the output, in which a connection's turn collects what is to be written.
+#[derive(Debug)]
+pub struct Common {
+    pub(crate) settings: Settings,
+    start: Instant,
+    pub(crate) now: Time,
+    /// Empty between turns.
+    pub(crate) out: Vec<u8>,
+}
+
+impl Common {
+    /// Nothing queued, at the beginning of time.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, start: Instant::now(), now: Time::default(), out: Vec::new() }
+    }
+
+    /// The settings.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The time as it was looked up last: since this was made.
+    pub const fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Looks up the time. To be called after each wait: everything that is done until the next one happens at this moment.
+    pub fn look_at_clock(&mut self) {
+        self.now = Time::from_nanos(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// Forgets what was put, and gives back memory that a long turn has taken.
+    pub(crate) fn clear(&mut self) {
+        if self.out.capacity() > KEPT { self.out = Vec::new() } else { self.out.clear() }
+    }
+}

@@ -1,0 +1,262 @@
+//! What two threads share of a connection: the engine, and the writing side.
+//!
+//! 1. One lock is around all of it, and nobody holds it while a socket blocks.
+//! 2. Who writes has taken the writing side out from under the lock, and has it in hand, as a [`Turn`].
+//! 3. Who finds it taken says so, and may rely on whoever has it: a turn ends under the lock, and not with something left to it.
+
+use std::io;
+use std::mem;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use sansocket::{Message, Prepared, SendError};
+
+use crate::inbox::{Engine, has_room};
+use crate::layer::Layer;
+use crate::outbox::{FRAME, Frame, Outbox, frames, queue, queue_frame};
+use crate::split::{Direction, Trace};
+use crate::stream::CloneStream;
+use crate::timing::Limit;
+
+#[derive(Debug)]
+pub(crate) struct Shared<S> {
+    state: Mutex<State<S>>,
+    /// A turn of a writing half has come.
+    turn: Condvar,
+    /// The reading half may have a turn, or there is room for its replies.
+    room: Condvar,
+}
+
+/// What both halves work with.
+#[derive(Debug)]
+pub(crate) struct State<S> {
+    pub(crate) engine: Engine,
+    /// What the engine has put and nobody has begun to write.
+    pub(crate) queued: Vec<u8>,
+    pub(crate) layer: Layer,
+    pub(crate) trace: Trace,
+    /// Whether a message was sent of which the reading half, which keeps the time, has not heard.
+    pub(crate) has_sent: bool,
+    /// The writing side. `None`: somebody has it.
+    writing: Option<Writing<S>>,
+    /// Whether something queued was left to whoever has the writing side.
+    left: bool,
+    /// How many writing halves wait for a turn.
+    writers: usize,
+    /// Whether the reading half waits.
+    reader: bool,
+}
+
+/// What a thread has in hand while it writes.
+#[derive(Debug)]
+struct Writing<S> {
+    stream: S,
+    outbox: Outbox,
+}
+
+/// Locks. A thread that panicked has left nothing half done: the engine's calls do all or nothing.
+fn locked<T>(result: Result<T, PoisonError<T>>) -> T {
+    result.unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<S> Shared<S> {
+    pub(crate) fn new(engine: Engine, queued: Vec<u8>, layer: Layer, trace: Trace, stream: S, outbox: Outbox) -> Self {
+        let writing = Some(Writing { stream, outbox });
+        let (left, writers, reader) = (false, 0, false);
+        let state = State { engine, queued, layer, trace, has_sent: false, writing, left, writers, reader };
+        Self { state: Mutex::new(state), turn: Condvar::new(), room: Condvar::new() }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State<S>> {
+        locked(self.state.lock())
+    }
+
+    pub(crate) fn with_engine<T>(&self, with: impl FnOnce(&mut Engine, &mut Vec<u8>) -> T) -> T {
+        let State { engine, queued, .. } = &mut *self.lock();
+        with(engine, queued)
+    }
+
+    /// Whether a message was sent since this was asked last.
+    pub(crate) fn has_sent(&self) -> bool {
+        mem::take(&mut self.lock().has_sent)
+    }
+
+    /// Waits for a turn.
+    pub(crate) fn turn(&self) -> Turn<'_, S> {
+        let mut state = self.lock();
+        loop {
+            if let Some(writing) = state.writing.take() {
+                return Turn { shared: self, writing: Some(writing) };
+            }
+            state.writers += 1;
+            state = locked(self.turn.wait(state));
+            state.writers -= 1;
+        }
+    }
+
+    /// A turn for the reading half, or word to whoever has it that something was left to them. `wait`: waits until there is room for a
+    /// reply.
+    pub(crate) fn turn_or_leave(&self, wait: bool, limit: Limit) -> io::Result<Option<Turn<'_, S>>> {
+        let mut state = self.lock();
+        loop {
+            if let Some(writing) = state.writing.take() {
+                return Ok(Some(Turn { shared: self, writing: Some(writing) }));
+            }
+            state.left = true;
+            if !wait || has_room(&state.queued) {
+                return Ok(None);
+            }
+            limit.check()?;
+            state.reader = true;
+            state = match limit.left() {
+                Some(left) => locked(self.room.wait_timeout(state, left)).0,
+                None => locked(self.room.wait(state)),
+            };
+            state.reader = false;
+        }
+    }
+
+    fn give_back(&self, state: &mut State<S>, writing: Option<Writing<S>>) {
+        state.writing = writing;
+        if state.writers > 0 {
+            self.turn.notify_one();
+        }
+        self.ease(state);
+    }
+
+    /// Tells the reading half, if it waits, that something has changed.
+    fn ease(&self, state: &State<S>) {
+        if state.reader {
+            self.room.notify_one();
+        }
+    }
+}
+
+impl<S> State<S> {
+    /// Whether there is nothing to be written, but for what somebody is writing already.
+    pub(crate) fn is_flushed(&self) -> bool {
+        let rest = self.writing.as_ref().is_some_and(|writing| !writing.outbox.is_empty());
+        self.queued.is_empty() && !self.layer.wants_write() && !rest
+    }
+
+    /// Moves what is queued into the outbox.
+    fn take_queued(&mut self, outbox: &mut Outbox) -> io::Result<()> {
+        self.left = false;
+        self.trace.see(Direction::Sent, &self.queued);
+        self.layer.seal(&mut self.queued, &[], outbox).map(drop)
+    }
+}
+
+/// The right to write, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn<'s, S> {
+    shared: &'s Shared<S>,
+    /// `None`: it was given back.
+    writing: Option<Writing<S>>,
+}
+
+impl<S> Drop for Turn<'_, S> {
+    fn drop(&mut self) {
+        if let Some(writing) = self.writing.take() {
+            self.shared.give_back(&mut self.shared.lock(), Some(writing));
+        }
+    }
+}
+
+impl<S: CloneStream> Turn<'_, S> {
+    /// Writes everything queued. What is queued by others in the meantime, too.
+    pub(crate) fn flush(mut self, limit: Limit) -> io::Result<()> {
+        while let Some(Writing { stream, outbox }) = &mut self.writing {
+            let mut state = self.shared.lock();
+            state.take_queued(outbox)?;
+            if outbox.is_empty() {
+                self.shared.give_back(&mut state, self.writing.take());
+                return Ok(());
+            }
+            self.shared.ease(&state);
+            drop(state);
+            outbox.flush(stream, limit)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the turn, and writes before what the reading half has left to it.
+    pub(crate) fn release(mut self) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        if !state.left {
+            self.shared.give_back(&mut state, self.writing.take());
+            return Ok(());
+        }
+        drop(state);
+        self.flush(Limit::NONE)
+    }
+
+    /// Queues a message, and writes it if it is long or much is queued.
+    pub(crate) fn queue(&mut self, message: Message<'_>) -> Result<io::Result<()>, SendError> {
+        if self.send(|engine, out| queue(engine, message, out))? {
+            return Ok(self.write_if_full());
+        }
+        let mut written = Ok(());
+        for frame in frames(message) {
+            written = self.write_frame(frame, written)?;
+        }
+        Ok(written)
+    }
+
+    /// As [`queue`](Self::queue).
+    pub(crate) fn queue_prepared(&mut self, prepared: &Prepared) -> Result<io::Result<()>, SendError> {
+        self.send(|engine, out| engine.send_prepared(prepared, out))?;
+        Ok(self.write_if_full())
+    }
+
+    /// Queues a frame, and writes it together with all that was queued before it, unless `written` has failed already.
+    pub(crate) fn write_frame(
+        &mut self,
+        frame: Frame<'_>,
+        written: io::Result<()>,
+    ) -> Result<io::Result<()>, SendError> {
+        let Some(Writing { stream, outbox }) = &mut self.writing else { return Ok(written) };
+        let behind = {
+            let state = &mut *self.shared.lock();
+            let State { engine, queued, layer, trace, .. } = state;
+            let behind = queue_frame(engine, frame, queued)?;
+            trace.see(Direction::Sent, queued);
+            trace.see(Direction::Sent, behind);
+            // What is queued from now on comes behind the payload.
+            let behind = match layer.seal(queued, behind, outbox) {
+                Ok(behind) => behind,
+                Err(error) => return Ok(Err(error)),
+            };
+            (state.has_sent, state.left) = (true, false);
+            self.shared.ease(state);
+            behind
+        };
+        Ok(match written {
+            Ok(()) => outbox.flush_with(behind, stream),
+            // The message is to be whole all the same, once the stream takes more.
+            Err(error) => {
+                outbox.bytes.extend_from_slice(behind);
+                Err(error)
+            }
+        })
+    }
+
+    fn send<T>(&mut self, send: impl FnOnce(&mut Engine, &mut Vec<u8>) -> T) -> T {
+        let State { engine, queued, has_sent, .. } = &mut *self.shared.lock();
+        *has_sent = true;
+        send(engine, queued)
+    }
+
+    /// Writes what is queued, if it has become much.
+    fn write_if_full(&mut self) -> io::Result<()> {
+        let Some(Writing { stream, outbox }) = &mut self.writing else { return Ok(()) };
+        {
+            let mut state = self.shared.lock();
+            if state.queued.len() < FRAME {
+                return Ok(());
+            }
+            state.take_queued(outbox)?;
+            self.shared.ease(&state);
+        }
+        outbox.flush(stream, Limit::NONE)
+    }
+}
