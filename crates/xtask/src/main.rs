@@ -1,8 +1,10 @@
 //! The project's own chores, as `cargo xtask <chore>`.
 
 mod autobahn;
+mod cpu;
 mod folder;
 mod interop;
+mod memory;
 mod process;
 mod rfc_map;
 mod serve;
@@ -23,8 +25,12 @@ struct Arguments {
 enum Chore {
     /// Runs Autobahn|Testsuite against an adapter and compares the results with the expected ones.
     Autobahn(autobahn::Options),
+    /// Measures the processor time that a server takes for each message, beside a TCP echo.
+    Cpu(cpu::Options),
     /// Runs our client and our server against other libraries, with and without TLS.
     Interop(interop::Options),
+    /// Measures the memory that a server takes for each connection.
+    Memory(memory::Options),
     /// Writes which test proves which requirement of RFC 6455, and checks that each of them exists.
     RfcMap(rfc_map::Options),
 }
@@ -32,7 +38,9 @@ enum Chore {
 fn main() -> anyhow::Result<ExitCode> {
     let as_expected = match Arguments::parse().chore {
         Chore::Autobahn(options) => autobahn::run(&options)?,
+        Chore::Cpu(options) => cpu::run(&options)?,
         Chore::Interop(options) => interop::run(&options)?,
+        Chore::Memory(options) => memory::run(&options)?,
         Chore::RfcMap(options) => rfc_map::run(&options)?,
     };
     Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -52,6 +52,11 @@ impl Running {
         Ok(Self { child, clean_up })
     }
 
+    /// The process's number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The lines that the process says, if it was started with a pipe for them; once.
     pub(crate) fn lines(&mut self) -> Result<Receiver<String>> {
         let stdout = self.child.stdout.take().context("a process has no stdout to be read")?;

@@ -19,7 +19,7 @@ pub(crate) fn build() -> Result<()> {
 
 /// A server at a free port, which runs until this is dropped.
 pub(crate) struct Server {
-    _running: Running,
+    running: Running,
     url: String,
 }
 
@@ -36,9 +36,14 @@ impl Server {
         let mut running = Running::start(&mut command, None)?;
         let line = running.lines()?.recv_timeout(START_LIMIT).context("our server does not say where it listens")?;
         match line.strip_prefix("listening on ") {
-            Some(url) => Ok(Self { url: url.to_owned(), _running: running }),
+            Some(url) => Ok(Self { url: url.to_owned(), running }),
             None => bail!("our server began with {line:?} instead of where it listens"),
         }
+    }
+
+    /// The process's number.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.running.id()
     }
 
     /// Where it listens.

@@ -2,13 +2,15 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::net::ToSocketAddrs;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-use sansocket::OwnedMessage;
+use anyhow::{Context, Result, anyhow, bail};
+use mio::net::TcpStream;
+use sansocket_mio::{ClientRequest, Closed, Handler, Message, OpenError, OwnedMessage, Server, Settings, Uri};
 
 use crate::process;
 
@@ -28,7 +30,10 @@ pub(super) struct Adapter {
 type Client = fn(url: &str, answer: &mut dyn FnMut(OwnedMessage) -> Option<OwnedMessage>) -> Result<()>;
 
 /// Those there are.
-const ADAPTERS: &[Adapter] = &[Adapter { name: "std", agent: "sansocket-std", serve: &[], client: std_client }];
+const ADAPTERS: &[Adapter] = &[
+    Adapter { name: "std", agent: "sansocket-std", serve: &["--backend", "std"], client: std_client },
+    Adapter { name: "mio", agent: "sansocket-mio", serve: &["--backend", "mio"], client: mio_client },
+];
 
 impl Adapter {
     /// The adapter of this name.
@@ -85,4 +90,42 @@ fn std_client(url: &str, answer: &mut dyn FnMut(OwnedMessage) -> Option<OwnedMes
         }
     }
     Ok(())
+}
+
+/// The client of `sansocket-mio`.
+fn mio_client(url: &str, answer: &mut dyn FnMut(OwnedMessage) -> Option<OwnedMessage>) -> Result<()> {
+    let uri = Uri::parse(url)?;
+    let address = (uri.host(), uri.port()).to_socket_addrs()?.next().context("the host has no address")?;
+    let stream = TcpStream::connect(address)?;
+    let mut server = Server::with_capacity(MioClient { answer, result: None }, Settings::default(), 1)?;
+    server.connections().connect(stream, &ClientRequest::new(&uri))?;
+    while !server.connections().is_empty() {
+        server.run_once(None)?;
+    }
+    server.handler().result.take().context("the connection was not opened")?
+}
+
+/// The one connection of a loop.
+struct MioClient<'a> {
+    answer: &'a mut dyn FnMut(OwnedMessage) -> Option<OwnedMessage>,
+    result: Option<Result<()>>,
+}
+
+impl Handler for MioClient<'_> {
+    type Stream = TcpStream;
+    type Data = ();
+
+    fn message(&mut self, cx: &mut sansocket_mio::Context<'_, Self>, message: Message<'_>) {
+        if let Some(message) = (self.answer)(message.to_owned()) {
+            let _ = cx.send(&message);
+        }
+    }
+
+    fn close(&mut self, _: &mut sansocket_mio::Context<'_, Self>, closed: &Closed<'_>) {
+        self.result = Some(if closed.ending.is_clean() { Ok(()) } else { Err(anyhow!("{}", closed.ending)) });
+    }
+
+    fn not_opened(&mut self, _: &mut sansocket_mio::Context<'_, Self>, error: &OpenError) {
+        self.result = Some(Err(anyhow!("{error}")));
+    }
 }
