@@ -1,5 +1,6 @@
 //! The command line tool `sansocket`.
 
+mod bench;
 mod connect;
 mod serve;
 mod trace;
@@ -8,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// WebSocket from the command line: a server that echoes, and a client.
+/// WebSocket from the command line: a server that echoes, a client, and a measurement of servers.
 #[derive(Debug, Parser)]
 #[command(name = "sansocket", version)]
 struct Cli {
@@ -20,12 +21,14 @@ struct Cli {
 enum Command {
     Serve(serve::Serve),
     Connect(connect::Connect),
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(serve) => serve.run().map(|()| ExitCode::SUCCESS),
         Command::Connect(connect) => connect.run(),
+        Command::Bench(bench) => bench.run(),
     };
     result.unwrap_or_else(|error| {
         eprintln!("sansocket: {error:#}");

@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut events = Events::with_capacity(1024);
-    let mut buffer = vec![0; 32 * 1024];
+    let mut buffer = vec![0; 64 * 1024];
     let mut connections = HashMap::new();
     let mut next = 0;
     // Those that may have more to be read.

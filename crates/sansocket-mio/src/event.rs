@@ -11,9 +11,9 @@ use sansocket::{Ending, Kind, Message, OwnedMessage, Piece};
 #[non_exhaustive]
 pub enum Event<'b> {
     /// A client asks to be let in: [`Turn::answer`](crate::Turn::answer).
-    Request(Request<'b>),
+    Request(Box<Request<'b>>),
     /// The server has let this client in. The connection is open.
-    Open(Response<'b>),
+    Open(Box<Response<'b>>),
     /// The opening handshake has failed. A bad request has been answered.
     NotOpened(OpenError),
     /// A message.
@@ -133,3 +133,5 @@ impl fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {}
+
+const _: () = assert!(size_of::<Option<Event<'_>>>() <= 56, "an event is moved once or twice for each message");

@@ -43,8 +43,8 @@
 //! # Buffers and back pressure
 //!
 //! An idle connection holds no buffer. What a socket does not take is queued for its connection in blocks, which are given back as they
-//! go. While more than [`Settings::high_mark`] is queued, nothing is read from that peer, so one that floods and does not read is stopped by
-//! its own full pipe. A message that would bring the queue above [`Settings::queue`] is refused, and its connection fails: nothing is dropped
+//! go. While more than [`Settings::high_mark`] is queued for a client, nothing is read from it, so one that floods and does not read is stopped by
+//! its own full pipe. While more than [`Settings::queue`] is queued, a message is refused, and its connection fails: nothing is dropped
 //! silently. Replies that the protocol demands are never refused: they are bounded by what is read.
 //!
 //! # What is not here
@@ -61,7 +61,6 @@
 mod answer;
 mod driver;
 mod event;
-mod opening;
 mod queue;
 mod server;
 mod settings;

@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use sansocket::handshake::HeadLimits;
-use sansocket::{Limits, Time, Timeouts};
+use sansocket::{Limits, OwnedMessage, Time, Timeouts};
 
-/// The most bytes that the common output keeps room for, from one turn to the next.
+/// The most bytes that are kept for the output, from one turn to the next, and for joined messages, from one to the next.
 const KEPT: usize = 128 * 1024;
 
 /// How connections are treated. [`Settings::default`] suits a public server.
@@ -20,12 +20,12 @@ pub struct Settings {
     /// Messages of up to so many bytes are given whole. A longer one is given in parts as they come, unless it lies whole in what was read;
     /// default `usize::MAX`: never.
     pub whole: usize,
-    /// While more bytes than this are queued for a peer, nothing is read from it; default 256 KiB.
+    /// While more bytes than this are queued for a client, a server reads nothing from it; default 256 KiB.
     pub high_mark: usize,
-    /// Once no more bytes than this are queued, it is read from again, and the handler hears of it; default 64 KiB.
+    /// Once no more bytes than this are queued again, the peer is read from, and the handler hears of it; default 64 KiB.
     pub low_mark: usize,
-    /// A message that would bring the queue above so many bytes is refused, and the connection fails with
-    /// [`QueueOverrun`](sansocket::ProtocolError::QueueOverrun); default 16 MiB. A message is never too long for an empty queue.
+    /// While more bytes than this are queued, messages are refused, and the connection fails with
+    /// [`QueueOverrun`](sansocket::ProtocolError::QueueOverrun); default 16 MiB. So at most this and one message are ever queued.
     pub queue: usize,
 }
 
@@ -56,12 +56,16 @@ pub struct Common {
     pub(crate) now: Time,
     /// Empty between turns.
     pub(crate) out: Vec<u8>,
+    /// Whether there is more to be taken behind what was taken last.
+    pub(crate) has_more: bool,
+    /// The memory of the last message that was joined, for the next one, if it is not too much to be kept.
+    spare: Option<OwnedMessage>,
 }
 
 impl Common {
     /// Nothing queued, at the beginning of time.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, start: Instant::now(), now: Time::default(), out: Vec::new() }
+        Self { settings, start: Instant::now(), now: Time::default(), out: Vec::new(), has_more: false, spare: None }
     }
 
     /// The settings.
@@ -77,6 +81,22 @@ impl Common {
     /// Looks up the time. To be called after each wait: everything that is done until the next one happens at this moment.
     pub fn look_at_clock(&mut self) {
         self.now = Time::from_nanos(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// Keeps the memory of a message that nobody needs any more.
+    pub(crate) fn keep(&mut self, message: OwnedMessage) {
+        let capacity = match &message {
+            OwnedMessage::Text(text) => text.capacity(),
+            OwnedMessage::Binary(binary) => binary.capacity(),
+        };
+        if capacity <= KEPT {
+            self.spare = Some(message);
+        }
+    }
+
+    /// Memory for a message, if some was kept.
+    pub(crate) const fn spare(&mut self) -> Option<OwnedMessage> {
+        self.spare.take()
     }
 
     /// Forgets what was put, and gives back memory that a long turn has taken.

@@ -24,9 +24,14 @@ pub trait Stream: Read + Write + Source {
         Ok(true)
     }
 
-    /// Whether a read or a write that moves fewer bytes than it could says that the next one would block. So it is with sockets, and spares
-    /// them a system call; a stream on top of one may know less.
-    fn short_is_last(&self) -> bool {
+    /// Whether the read before, which has given fewer bytes than it could, says that the next one would block. So it is with sockets, and
+    /// spares them a system call; a stream on top of one may know less.
+    fn short_read_is_last(&self) -> bool {
+        true
+    }
+
+    /// The same for a write that has taken fewer bytes than it was given.
+    fn short_write_is_last(&self) -> bool {
         true
     }
 

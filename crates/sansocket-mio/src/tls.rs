@@ -18,6 +18,22 @@ use crate::stream::Stream;
 pub struct TlsStream<S> {
     tls: Box<Connection>,
     stream: S,
+    /// Whether the last read from the stream below has given all there was.
+    is_drained: bool,
+}
+
+/// Reads, and notes whether there was less than asked for.
+struct Noting<'s, S> {
+    stream: &'s mut S,
+    is_drained: &'s mut bool,
+}
+
+impl<S: Stream> Read for Noting<'_, S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(buffer)?;
+        *self.is_drained = count < buffer.len() && self.stream.short_read_is_last();
+        Ok(count)
+    }
 }
 
 impl<S: Stream> TlsStream<S> {
@@ -27,7 +43,7 @@ impl<S: Stream> TlsStream<S> {
     ///
     /// [`TlsError::HostName`]: `host` is neither a DNS name nor an IP address.
     pub fn connect(connector: &TlsConnector, stream: S, host: &str) -> Result<Self, TlsError> {
-        Ok(Self { tls: Box::new(connector.session(host)?.into()), stream })
+        Ok(Self { tls: Box::new(connector.session(host)?.into()), stream, is_drained: false })
     }
 
     /// A server's end.
@@ -36,7 +52,7 @@ impl<S: Stream> TlsStream<S> {
     ///
     /// [`TlsError::Rustls`].
     pub fn accept(acceptor: &TlsAcceptor, stream: S) -> Result<Self, TlsError> {
-        Ok(Self { tls: Box::new(acceptor.session()?.into()), stream })
+        Ok(Self { tls: Box::new(acceptor.session()?.into()), stream, is_drained: false })
     }
 
     /// The stream below.
@@ -61,7 +77,7 @@ impl<S: Stream> Read for TlsStream<S> {
                 read => return read,
             }
             // The end, too: it is the reader that tells whether it was in order.
-            self.tls.read_tls(&mut self.stream)?;
+            self.tls.read_tls(&mut Noting { stream: &mut self.stream, is_drained: &mut self.is_drained })?;
             let processed = self.tls.process_new_packets();
             // What TLS answers by itself, and an alert that explains an error to the peer. What the stream does not take now is written when it
             // takes more.
@@ -99,7 +115,12 @@ impl<S: Stream> Stream for TlsStream<S> {
         self.stream.is_connected()
     }
 
-    fn short_is_last(&self) -> bool {
+    /// A read gives all that is decrypted, as far as it has room.
+    fn short_read_is_last(&self) -> bool {
+        self.is_drained
+    }
+
+    fn short_write_is_last(&self) -> bool {
         false
     }
 

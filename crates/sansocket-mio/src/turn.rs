@@ -5,7 +5,7 @@ use sansocket::{CloseCode, Kind, Message, Prepared, SendError};
 
 use crate::answer::Answer;
 use crate::driver::{Driver, Sent};
-use crate::event::Event;
+use crate::event::{Event, Received};
 use crate::settings::Common;
 use crate::stream::Stream;
 
@@ -60,7 +60,7 @@ impl<'d, S: Stream> Turn<'d, S> {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closing`]: the connection is not open. [`SendError::NoRoom`]: more would be queued than
+    /// [`SendError::Closing`]: the connection is not open. [`SendError::NoRoom`]: more is queued than
     /// [`Settings::queue`](crate::Settings::queue), because the peer does not read; the connection has failed. Nothing of the message was sent
     /// in either case.
     #[inline]
@@ -107,6 +107,18 @@ impl<'d, S: Stream> Turn<'d, S> {
     /// The connection, to look at it.
     pub const fn driver(&self) -> &Driver<S> {
         self.driver
+    }
+
+    /// What all connections of the loop have in common: the time, say.
+    pub const fn common(&self) -> &Common {
+        self.common
+    }
+
+    /// Gives the memory of a message back, for the next one that has to be joined.
+    pub fn reuse(&mut self, message: Received<'_>) {
+        if let Received::Joined(message) = message {
+            self.common.keep(message);
+        }
     }
 
     /// The payload of the last ping or pong.

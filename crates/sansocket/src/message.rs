@@ -220,7 +220,6 @@ impl Messages {
         // Also where the beginning was never seen: what is left of another message must not get into this one.
         if piece.is_first() || self.under_way.is_none() {
             self.text.clear();
-            self.binary.clear();
             self.received = 0;
         }
         self.under_way = (!piece.is_last()).then_some(piece.kind());
@@ -232,10 +231,12 @@ impl Messages {
             }
             Piece::Binary(binary) => {
                 let bytes = binary.as_bytes();
-                self.binary.truncate(self.received);
-                self.binary.try_reserve(bytes.len()).map_err(|_| ProtocolError::OutOfMemory)?;
-                self.binary.extend_from_slice(bytes);
-                self.received = self.binary.len();
+                let room = (self.binary.len() - self.received).min(bytes.len());
+                let (into_room, behind) = bytes.split_at(room);
+                self.binary.try_reserve(behind.len()).map_err(|_| ProtocolError::OutOfMemory)?;
+                self.binary[self.received..][..room].copy_from_slice(into_room);
+                self.binary.extend_from_slice(behind);
+                self.received += bytes.len();
             }
         }
         Ok(())
@@ -340,6 +341,18 @@ impl Messages {
         binary.truncate(self.received);
         self.received = 0;
         binary
+    }
+
+    /// Takes back the memory of a message that was given away, for the next one. Nothing happens while one is under way.
+    pub fn reuse(&mut self, message: OwnedMessage) {
+        if self.under_way.is_none() {
+            match message {
+                OwnedMessage::Text(text) => self.text = text,
+                OwnedMessage::Binary(binary) => self.binary = binary,
+            }
+            self.text.clear();
+            self.received = 0;
+        }
     }
 
     /// The bytes of memory held.

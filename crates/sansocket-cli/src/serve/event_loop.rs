@@ -86,7 +86,7 @@ impl<S: HasPeer> Handler for Echo<S> {
         }
     }
 
-    fn not_opened(&mut self, cx: &mut Context<'_, Self>, error: &OpenError) {
+    fn not_opened(&mut self, cx: &mut Context<'_, Self>, error: OpenError) {
         eprintln!("{} {} {error}", cx.id(), cx.stream().peer());
     }
 }
@@ -210,7 +210,11 @@ impl<S: Stream> Stream for Traced<S, Watch> {
         self.inner.is_connected()
     }
 
-    fn short_is_last(&self) -> bool {
+    fn short_read_is_last(&self) -> bool {
+        self.inner.short_read_is_last()
+    }
+
+    fn short_write_is_last(&self) -> bool {
         // What is gathered is written slice by slice here.
         false
     }

@@ -70,7 +70,7 @@ pub trait Handler: Sized {
     }
 
     /// A connection was not opened.
-    fn not_opened(&mut self, cx: &mut Context<'_, Self>, error: &OpenError) {
+    fn not_opened(&mut self, cx: &mut Context<'_, Self>, error: OpenError) {
         let _ = (cx, error);
     }
 }
@@ -128,7 +128,7 @@ impl<H: Handler> Context<'_, H> {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closing`]: the connection is not open. [`SendError::NoRoom`]: more would be queued than
+    /// [`SendError::Closing`]: the connection is not open. [`SendError::NoRoom`]: more is queued than
     /// [`Settings::queue`](crate::Settings::queue), because the peer does not read; the connection has failed. Nothing of the message was sent
     /// in either case.
     #[inline]

@@ -23,7 +23,7 @@ use self::connections::FIRST_TOKEN;
 use self::handle::Inbox;
 use self::timers::MOST_CONNECTIONS;
 use crate::driver::Driver;
-use crate::event::Event;
+use crate::event::{Event, Received};
 use crate::settings::Settings;
 
 const WAKER: Token = Token(0);
@@ -35,8 +35,8 @@ const ACCEPTED: usize = 64;
 /// How long no connection is accepted after that has failed: for want of file descriptors, say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The size of the buffer that is read into.
-const READ_BUFFER: usize = 32 * 1024;
+/// The size of the buffer that is read into: a message of 64 KiB fits, header and all.
+const READ_BUFFER: usize = 64 * 1024 + 64;
 
 /// Connections, listeners and a [`Handler`] on one thread.
 ///
@@ -124,7 +124,7 @@ impl<H: Handler> Server<H> {
         })
     }
 
-    /// Sets the size of the buffer that is read into, in bytes; default 32 KiB. It is one for all connections, and holds a handshake's head at
+    /// Sets the size of the buffer that is read into, in bytes; default 64 KiB and a little. It is one for all connections, and holds a handshake's head at
     /// least.
     pub fn set_read_buffer(&mut self, size: usize) {
         let least = self.connections.common.settings().head_limits.bytes.saturating_add(1024);
@@ -363,7 +363,12 @@ impl<H: Handler> Server<H> {
 fn dispatch<H: Handler>(handler: &mut H, connections: &mut Connections<H>, id: ConnectionId, event: Event<'_>) {
     let index = id.index as usize;
     match event {
-        Event::Message(message) => handler.message(&mut Context { connections, id }, message.as_message()),
+        Event::Message(message) => {
+            handler.message(&mut Context { connections, id }, message.as_message());
+            if let Received::Joined(message) = message {
+                connections.common.keep(message);
+            }
+        }
         Event::Part(part) => handler.part(&mut Context { connections, id }, &part),
         Event::Ping | Event::Pong => {
             let mut copy = [0; sansocket::MAX_CONTROL_PAYLOAD];
@@ -389,7 +394,7 @@ fn dispatch<H: Handler>(handler: &mut H, connections: &mut Connections<H>, id: C
             handler.response(&mut Context { connections, id }, &response);
             handler.open(&mut Context { connections, id });
         }
-        Event::NotOpened(error) => handler.not_opened(&mut Context { connections, id }, &error),
+        Event::NotOpened(error) => handler.not_opened(&mut Context { connections, id }, error),
         Event::End(ending) => {
             let driver = &mut connections.entries[index].driver;
             let error = driver.take_error();

@@ -125,7 +125,7 @@ impl Handler for MioClient<'_> {
         self.result = Some(if closed.ending.is_clean() { Ok(()) } else { Err(anyhow!("{}", closed.ending)) });
     }
 
-    fn not_opened(&mut self, _: &mut sansocket_mio::Context<'_, Self>, error: &OpenError) {
+    fn not_opened(&mut self, _: &mut sansocket_mio::Context<'_, Self>, error: OpenError) {
         self.result = Some(Err(anyhow!("{error}")));
     }
 }

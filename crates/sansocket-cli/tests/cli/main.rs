@@ -1,5 +1,7 @@
 //! The command as its users run it.
 
+mod bench;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -241,6 +243,13 @@ fn tls_is_served_and_connected_to_by_those_who_trust_the_certificate() {
     let output = connect_with(&[&server.url, "--insecure"], b"anyhow\n");
     assert_eq!((text(&output.stdout), output.status.code()), ("anyhow\n", Some(0)));
     assert!(text(&output.stderr).contains("warning: --insecure trusts every server"), "{}", text(&output.stderr));
+    let output = bench::run(&[&server.url, "--ca", cert, "--connections", "3", "--duration", "0.1"]);
+    assert_eq!((text(&output.stderr), output.status.code()), ("", Some(0)));
+    let output = bench::run(&[&server.url, "--insecure", "--connections", "3", "--duration", "0.1"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let output = bench::run(&[&server.url, "--connections", "1"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("self-signed or of an unknown issuer"), "{}", text(&output.stderr));
     let output = connect_with(&[&server.url, "--ca", rubbish], b"");
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("rubbish.pem"), "{}", text(&output.stderr));

@@ -1,0 +1,121 @@
+//! What is sent.
+
+use sansocket_mio::{Kind, Message};
+
+/// The messages of all connections: windows on one run of random bytes, each a byte further than the one before. So they differ, and ten
+/// thousand of them take hardly more memory than one.
+#[derive(Debug)]
+pub(super) struct Payload {
+    run: Run,
+    size: usize,
+}
+
+#[derive(Debug)]
+enum Run {
+    /// ASCII, which can be cut anywhere.
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+impl Payload {
+    /// Messages of `size` bytes for so many connections.
+    pub(super) fn new(kind: Kind, size: usize, connections: usize) -> Self {
+        let bytes = random_bytes().take(size + connections);
+        let run = match kind {
+            Kind::Text => Run::Text(bytes.map(|byte| char::from(b' ' + byte % 95)).collect()),
+            Kind::Binary => Run::Binary(bytes.collect()),
+        };
+        Self { run, size }
+    }
+
+    /// The message that a connection sends, always the same one.
+    #[inline]
+    pub(super) fn message(&self, connection: usize) -> Message<'_> {
+        let window = connection..connection + self.size;
+        match &self.run {
+            Run::Text(text) => Message::Text(&text[window]),
+            Run::Binary(bytes) => Message::Binary(&bytes[window]),
+        }
+    }
+
+    /// The bytes of a message.
+    pub(super) const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// What is wrong with an echo; its content is compared if `whole`.
+    #[inline]
+    pub(super) fn compare(&self, connection: usize, echo: Message<'_>, whole: bool) -> Result<(), String> {
+        let sent = self.message(connection);
+        let (sent_bytes, echo_bytes) = (sent.as_bytes(), echo.as_bytes());
+        if echo.kind() != sent.kind() || echo_bytes.len() != sent_bytes.len() {
+            return Err(format!("{} was sent, and {} came back", describe(sent), describe(echo)));
+        }
+        if whole && echo_bytes != sent_bytes {
+            let at = sent_bytes.iter().zip(echo_bytes).position(|(sent, echo)| sent != echo).unwrap_or_default();
+            return Err(format!(
+                "byte {at} of a message came back as {:#04x}, not {:#04x}",
+                echo_bytes[at], sent_bytes[at]
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The name of a message's kind, as it stands in front of "message".
+pub(super) const fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text => "text",
+        Kind::Binary => "binary",
+    }
+}
+
+fn describe(message: Message<'_>) -> String {
+    format!("a {} message of {} bytes", kind_name(message.kind()), message.as_bytes().len())
+}
+
+/// Always the same ones: Marsaglia's xorshift, of which the upper bits are the better ones.
+fn random_bytes() -> impl Iterator<Item = u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    std::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_be_bytes()[0]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_connection_sends_bytes_of_its_own() {
+        for kind in [Kind::Text, Kind::Binary] {
+            let payload = Payload::new(kind, 16, 1000);
+            let mut messages: Vec<_> = (0..1000).map(|number| payload.message(number).as_bytes().to_vec()).collect();
+            messages.sort_unstable();
+            messages.dedup();
+            assert_eq!(messages.len(), 1000, "{kind:?}");
+            assert!(messages.iter().all(|message| message.len() == 16));
+        }
+        assert_eq!(Payload::new(Kind::Text, 0, 1).message(0), Message::Text(""));
+    }
+
+    #[test]
+    fn a_wrong_echo_is_described() {
+        let payload = Payload::new(Kind::Binary, 4, 2);
+        let right = payload.message(1).as_bytes().to_vec();
+        let compare = |echo: Message<'_>, whole| payload.compare(1, echo, whole);
+        assert_eq!(compare(Message::Binary(&right), true), Ok(()));
+        let error = compare(Message::Binary(&right[1..]), false).unwrap_err();
+        assert_eq!(error, "a binary message of 4 bytes was sent, and a binary message of 3 bytes came back");
+        let error = compare(Message::Text("text"), false).unwrap_err();
+        assert_eq!(error, "a binary message of 4 bytes was sent, and a text message of 4 bytes came back");
+        let mut wrong = right.clone();
+        wrong[2] ^= 0xff;
+        let error = compare(Message::Binary(&wrong), true).unwrap_err();
+        assert_eq!(error, format!("byte 2 of a message came back as {:#04x}, not {:#04x}", wrong[2], right[2]));
+        assert_eq!(compare(Message::Binary(&wrong), false), Ok(()));
+    }
+}

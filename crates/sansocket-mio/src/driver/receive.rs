@@ -1,0 +1,240 @@
+//! What comes: from the socket to an event.
+
+use std::io;
+
+use sansocket::{Message, NextStep};
+
+use super::{Driver, Giving, Reading, State};
+use crate::event::{Event, Part, Received};
+use crate::settings::Common;
+use crate::stream::Stream;
+
+/// How much of a peer's input is read and discarded at the end, so that it gets to see the last that was written, in bytes.
+const DRAINED: usize = 16 * 1024 * 1024;
+
+/// The most that is read at once straight into a long message.
+const LONGEST_READ: u64 = 256 * 1024;
+
+impl<S: Stream> Driver<S> {
+    pub(crate) fn on_readable(&mut self, read_closed: bool) {
+        self.reading = match self.reading {
+            _ if read_closed => Reading::ToTheEnd,
+            Reading::Empty => Reading::Ready,
+            reading => reading,
+        };
+    }
+
+    /// Reads once. Gives how many bytes of `buffer` are to be taken by `next`.
+    pub(crate) fn read(&mut self, buffer: &mut [u8], common: &mut Common) -> usize {
+        match &self.state {
+            State::Opening(_) => self.read_head(buffer, common),
+            State::Open(engine) if engine.next_step() == NextStep::Open => self.read_frames(buffer, common),
+            _ => {
+                self.discard(buffer);
+                0
+            }
+        }
+    }
+
+    /// Reads once from the stream, and notes what that says of what is left. `None`: nothing has come.
+    pub(super) fn receive(
+        reading: &mut Reading,
+        stream: &mut S,
+        buffer: &mut [u8],
+    ) -> Option<Result<usize, io::Error>> {
+        match stream.read(buffer) {
+            Ok(count) => {
+                // A stream that claims more than there was room for does not get us to take what it has not written.
+                let count = count.min(buffer.len());
+                if count < buffer.len() && *reading == Reading::Ready && stream.short_read_is_last() {
+                    *reading = Reading::Empty;
+                }
+                if count == 0 && !buffer.is_empty() {
+                    *reading = Reading::Empty;
+                }
+                Some(Ok(count))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                *reading = Reading::Empty;
+                None
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
+            Err(error) => {
+                *reading = Reading::Empty;
+                Some(Err(error))
+            }
+        }
+    }
+
+    fn read_frames(&mut self, buffer: &mut [u8], common: &mut Common) -> usize {
+        let Self { stream, reading, deadlines, rare, state: State::Open(engine), .. } = self else { return 0 };
+        if let Some(rare) = rare {
+            if !rare.unread.is_empty() {
+                let count = rare.unread.len().min(buffer.len());
+                buffer[..count].copy_from_slice(&rare.unread[..count]);
+                rare.unread.drain(..count);
+                return count;
+            }
+            // The rest of a long message is read to where it belongs.
+            let left = engine.payload_left();
+            if left >= buffer.len() as u64 && rare.messages.len_under_way() > 0 {
+                match rare.messages.room(left.min(LONGEST_READ)) {
+                    Ok(None) => {}
+                    Err(error) => {
+                        engine.fail(error, &mut common.out);
+                        return 0;
+                    }
+                    Ok(Some(room)) => {
+                        match Self::receive(reading, stream, room) {
+                            None => {}
+                            Some(Ok(0)) => self.end(None),
+                            Some(Err(error)) => self.end(Some(error)),
+                            Some(Ok(count)) => {
+                                deadlines.received(common.now);
+                                deadlines.active(common.now);
+                                if rare.messages.received(count, engine) {
+                                    rare.whole = Some(rare.messages.take());
+                                }
+                            }
+                        }
+                        return 0;
+                    }
+                }
+            }
+        }
+        match Self::receive(reading, stream, buffer) {
+            None => 0,
+            Some(Ok(0)) => {
+                self.end(None);
+                0
+            }
+            Some(Err(error)) => {
+                self.end(Some(error));
+                0
+            }
+            Some(Ok(count)) => {
+                deadlines.received(common.now);
+                count
+            }
+        }
+    }
+
+    /// Reads and discards: a socket that is closed with unread input takes back what it has sent.
+    pub(super) fn discard(&mut self, buffer: &mut [u8]) {
+        match Self::receive(&mut self.reading, &mut self.stream, buffer) {
+            None => {}
+            Some(Ok(count @ 1..)) => {
+                let rare = self.rare();
+                rare.drained = rare.drained.saturating_add(count);
+                if rare.drained > DRAINED {
+                    self.end(None);
+                }
+            }
+            Some(_) => self.end(None),
+        }
+    }
+
+    /// The socket has ended.
+    pub(super) fn end(&mut self, error: Option<io::Error>) {
+        match &mut self.state {
+            State::Open(engine) => {
+                let is_news = engine.ending().is_none();
+                engine.receive_eof();
+                if let Some(error) = error.filter(|_| is_news) {
+                    self.rare().error = Some(error);
+                }
+            }
+            State::NotOpened(not_opened) => not_opened.is_over = true,
+            State::Opening(_) => {}
+        }
+    }
+
+    /// Gives what is next in `input`, which `read` has filled.
+    #[inline]
+    pub(crate) fn next<'b>(&mut self, input: &mut &'b mut [u8], common: &mut Common) -> Option<Event<'b>> {
+        match &mut self.state {
+            State::Open(_) => {
+                let event = self.next_frame(input, common);
+                common.has_more = !input.is_empty();
+                event
+            }
+            State::Opening(_) => self.next_head(input, common),
+            State::NotOpened(not_opened) => {
+                *input = &mut [];
+                not_opened.error.take().map(Event::NotOpened)
+            }
+        }
+    }
+
+    #[inline]
+    fn next_frame<'b>(&mut self, input: &mut &'b mut [u8], common: &mut Common) -> Option<Event<'b>> {
+        let Self { state: State::Open(engine), rare, giving, deadlines, .. } = self else { return None };
+        if let Some(rare) = rare
+            && let Some(message) = rare.whole.take()
+        {
+            return Some(Event::Message(Received::Joined(message)));
+        }
+        loop {
+            let piece = match engine.receive(input, &mut common.out) {
+                Some(sansocket::Event::Ping) => return Some(Event::Ping),
+                Some(sansocket::Event::Pong) => return Some(Event::Pong),
+                Some(event) => match event.piece() {
+                    Some(piece) => piece,
+                    // A Close or a violation: what it means is told when nothing more comes.
+                    None => continue,
+                },
+                None if *giving == Giving::Nothing => return None,
+                None => {
+                    let ending = engine.ending()?;
+                    *giving = Giving::Nothing;
+                    return Some(Event::End(ending));
+                }
+            };
+            deadlines.active(common.now);
+            if *giving == Giving::Parts {
+                if piece.is_last() {
+                    *giving = Giving::Messages;
+                }
+                return Some(Event::Part(Part::lent(piece)));
+            }
+            if piece.is_first() && piece.is_last() {
+                match piece {
+                    sansocket::Piece::Binary(binary) => {
+                        return Some(Event::Message(Received::Lent(Message::Binary(binary.as_bytes()))));
+                    }
+                    sansocket::Piece::Text(text) => {
+                        if let Some(text) = text.into_str() {
+                            return Some(Event::Message(Received::Lent(Message::Text(text))));
+                        }
+                    }
+                }
+            }
+            let messages = &mut rare.get_or_insert_default().messages;
+            if piece.is_first()
+                && let Some(spare) = common.spare()
+            {
+                messages.reuse(spare);
+            }
+            if piece.is_last() {
+                match messages.finish_owned(piece) {
+                    Ok(message) => return Some(Event::Message(Received::Joined(message))),
+                    Err(error) => engine.fail(error, &mut common.out),
+                }
+                continue;
+            }
+            let announced = engine.payload_left().saturating_add(messages.len_under_way() as u64);
+            if announced.saturating_add(piece.as_bytes().len() as u64) > common.settings.whole as u64 {
+                *giving = Giving::Parts;
+                if messages.len_under_way() == 0 && piece.is_first() {
+                    return Some(Event::Part(Part::lent(piece)));
+                }
+                match messages.finish_owned(piece) {
+                    Ok(beginning) => return Some(Event::Part(Part::joined(beginning))),
+                    Err(error) => engine.fail(error, &mut common.out),
+                }
+            } else if let Err(error) = messages.append(piece) {
+                engine.fail(error, &mut common.out);
+            }
+        }
+    }
+}
