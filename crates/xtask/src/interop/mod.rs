@@ -63,19 +63,30 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let run = Run { target, logs, certificates };
 
     let cases: Vec<Case> = peers.iter().flat_map(Case::all).collect();
-    let mut failed = 0;
+    let (mut played, mut failed) = (0, 0);
     for case in &cases {
-        let start = Instant::now();
-        match run.play(case, start + TIME_LIMIT) {
-            Ok(()) => println!("{case} ok, {:.1} s", start.elapsed().as_secs_f64()),
-            Err(error) => {
-                failed += 1;
-                println!("{case} FAILED: {error:#}; see {}", run.log(case, "*").display());
+        for &backend in backends(case) {
+            let start = Instant::now();
+            played += 1;
+            match run.play(case, backend, start + TIME_LIMIT) {
+                Ok(()) => println!("{case} {backend} ok, {:.1} s", start.elapsed().as_secs_f64()),
+                Err(error) => {
+                    failed += 1;
+                    println!("{case} {backend} FAILED: {error:#}; see {}", run.log(case, "*").display());
+                }
             }
         }
     }
-    println!("{} cases, {failed} failed", cases.len());
+    println!("{played} cases, {failed} failed");
     Ok(failed == 0)
+}
+
+/// What our side of a case runs on.
+fn backends(case: &Case) -> &'static [&'static str] {
+    match (case.role, case.our_act()) {
+        (Role::Client, Act::Echo) => &["mio", "std"],
+        _ => &["std"],
+    }
 }
 
 /// What all cases share.
@@ -88,13 +99,13 @@ struct Run {
 
 impl Run {
     /// Plays one case; an error says what went wrong.
-    fn play(&self, case: &Case, deadline: Instant) -> Result<()> {
+    fn play(&self, case: &Case, backend: &str, deadline: Instant) -> Result<()> {
         let soon = || deadline.min(Instant::now() + GRACE);
         let log = self.log(case, "peer");
         let stranger = case.what == What::Stranger;
         match case.role {
             Role::Client => {
-                let ours = self.start_server(case)?;
+                let ours = self.start_server(case, backend)?;
                 let mut peer = case.peer.start(case.told(&ours.url, &self.certificates), &log)?;
                 let theirs = peer.line(deadline);
                 if stranger {
@@ -122,9 +133,9 @@ impl Run {
     }
 
     /// Our server: `sansocket serve`, or one in this process for what that does not do by itself.
-    fn start_server(&self, case: &Case) -> Result<Ours> {
+    fn start_server(&self, case: &Case, backend: &str) -> Result<Ours> {
         match case.our_act() {
-            Act::Echo => Ours::serve(case, &self.target, &self.log(case, "serve"), &self.certificates),
+            Act::Echo => Ours::serve(case, backend, &self.target, &self.log(case, "serve"), &self.certificates),
             act => Ours::server(case, act, &self.certificates),
         }
     }

@@ -44,11 +44,20 @@ enum Work {
 }
 
 impl Ours {
-    /// `sansocket serve`.
-    pub(super) fn serve(case: &Case<'_>, target: &Path, log: &Path, certificates: &Certificates) -> Result<Self> {
+    /// `sansocket serve` on one of its backends.
+    pub(super) fn serve(
+        case: &Case<'_>,
+        backend: &str,
+        target: &Path,
+        log: &Path,
+        certificates: &Certificates,
+    ) -> Result<Self> {
         let Certificates { certificate, key, .. } = certificates;
-        let tls = ["--tls-cert".as_ref(), certificate.as_os_str(), "--tls-key".as_ref(), key.as_os_str()];
-        let server = Server::start(if case.tls { &tls[..] } else { &[] }, target, log)?;
+        let mut arguments = vec!["--backend".as_ref(), backend.as_ref()];
+        if case.tls {
+            arguments.extend(["--tls-cert".as_ref(), certificate.as_os_str(), "--tls-key".as_ref(), key.as_os_str()]);
+        }
+        let server = Server::start(arguments, target, log)?;
         Ok(Self { url: server.url().to_owned(), work: Work::Serve { _server: Box::new(server), log: log.to_owned() } })
     }
 
