@@ -59,7 +59,7 @@ pub struct Common {
     /// Whether there is more to be taken behind what was taken last.
     pub(crate) has_more: bool,
     /// The memory of the last message that was joined, for the next one, if it is not too much to be kept.
-    spare: Option<OwnedMessage>,
+    spare: Option<Vec<u8>>,
 }
 
 impl Common {
@@ -85,17 +85,22 @@ impl Common {
 
     /// Keeps the memory of a message that nobody needs any more.
     pub(crate) fn keep(&mut self, message: OwnedMessage) {
-        let capacity = match &message {
-            OwnedMessage::Text(text) => text.capacity(),
-            OwnedMessage::Binary(binary) => binary.capacity(),
+        let mut memory = match message {
+            OwnedMessage::Text(text) => text.into_bytes(),
+            OwnedMessage::Binary(binary) => binary,
         };
-        if capacity <= KEPT {
-            self.spare = Some(message);
+        if memory.capacity() <= KEPT {
+            self.spare = Some(memory);
+            return;
         }
+        // Made small before it is freed: glibc takes the size of what is freed for what it had better keep from then on, and would hold
+        // as much as the longest message again, twice, for good.
+        memory.clear();
+        memory.shrink_to(1);
     }
 
     /// Memory for a message, if some was kept.
-    pub(crate) const fn spare(&mut self) -> Option<OwnedMessage> {
+    pub(crate) const fn spare(&mut self) -> Option<Vec<u8>> {
         self.spare.take()
     }
 

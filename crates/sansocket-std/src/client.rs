@@ -10,10 +10,11 @@ use sansocket::{Client, Either, Limits, Negotiated, RandomKeys, Timeouts};
 use crate::error::{ConnectError, ResponseHead};
 use crate::outbox::Outbox;
 use crate::stream::{Socket, Stream};
-use crate::timing::{Limit, WriteLimit, read_within};
+use crate::timing::{Limit, read_within};
 #[cfg(feature = "tls")]
 use crate::tls::TlsStream;
 use crate::websocket::{Opening, Settings, WebSocket};
+use crate::write_limit::WriteLimit;
 
 /// How much of a refusal's body is kept, in bytes.
 const BODY: usize = 4 * 1024;

@@ -67,6 +67,7 @@ mod timing;
 #[cfg(feature = "tls")]
 mod tls;
 mod websocket;
+mod write_limit;
 
 pub use client::{ConnectOptions, connect};
 pub use error::{AcceptError, ConnectError, Error, ResponseHead};

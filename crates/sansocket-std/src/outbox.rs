@@ -8,7 +8,8 @@ use sansocket::{Kind, Message, SendError};
 
 use crate::inbox::Engine;
 use crate::stream::Stream;
-use crate::timing::{Limit, WriteLimit};
+use crate::timing::Limit;
+use crate::write_limit::WriteLimit;
 
 /// Messages longer than this go out in frames of this size, so that neither a copy of a long message is held nor a reply has to
 /// wait for its end.

@@ -13,8 +13,9 @@ use crate::error::{AcceptError, is_timeout};
 use crate::outbox::Outbox;
 use crate::receiver::drain;
 use crate::stream::Stream;
-use crate::timing::{Limit, WriteLimit};
+use crate::timing::Limit;
 use crate::websocket::{Opening, Settings, WebSocket};
+use crate::write_limit::WriteLimit;
 
 /// Accepts a connection with the default options: pages of the same origin only, no subprotocol.
 ///

@@ -239,7 +239,7 @@ impl<S: CloneStream> Writer<S> {
     /// As there.
     pub fn queue<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         let message = message.into();
-        self.with_turn(|turn| turn.queue(message))
+        self.with_turn(|turn| turn.queue(message), Turn::release)
     }
 
     /// As [`WebSocket::send`](crate::WebSocket::send).
@@ -248,8 +248,8 @@ impl<S: CloneStream> Writer<S> {
     ///
     /// As there.
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.queue(message)?;
-        self.flush()
+        let message = message.into();
+        self.with_turn(|turn| turn.queue(message), |turn| turn.flush(Limit::NONE))
     }
 
     /// As [`WebSocket::queue_prepared`](crate::WebSocket::queue_prepared). Waits while another thread is writing.
@@ -258,18 +258,26 @@ impl<S: CloneStream> Writer<S> {
     ///
     /// As there.
     pub fn queue_prepared(&self, prepared: &Prepared) -> Result<(), Error> {
-        self.with_turn(|turn| turn.queue_prepared(prepared))
+        self.with_turn(|turn| turn.queue_prepared(prepared), Turn::release)
     }
 
-    fn with_turn(&self, with: impl FnOnce(&mut Turn<'_, S>) -> Result<io::Result<()>, SendError>) -> Result<(), Error> {
+    fn with_turn<'s>(
+        &'s self,
+        send: impl FnOnce(&mut Turn<'s, S>) -> Result<io::Result<()>, SendError>,
+        end: impl FnOnce(Turn<'s, S>) -> io::Result<()>,
+    ) -> Result<(), Error> {
         let mut turn = self.shared.turn();
-        let sent = with(&mut turn);
-        if let Ok(Err(error)) = sent {
-            return Err(Error::Io(error));
+        match send(&mut turn) {
+            Ok(written) => {
+                written?;
+                Ok(end(turn)?)
+            }
+            Err(error) => {
+                // What was left to us in the meantime is to leave all the same.
+                let _ = turn.release();
+                Err(Error::Send(error))
+            }
         }
-        // Whatever has become of the message: what was left to us in the meantime is to leave.
-        let released = turn.release();
-        sent?.and(released).map_err(Error::Io)
     }
 
     /// As [`WebSocket::send_part`](crate::WebSocket::send_part). Parts of one message are to be sent by one thread.
@@ -279,7 +287,7 @@ impl<S: CloneStream> Writer<S> {
     /// As there.
     pub fn send_part(&self, kind: Kind, part: &[u8], last: bool) -> Result<(), Error> {
         let frame = Frame { kind, part, last, trusted: false };
-        self.with_turn(|turn| turn.write_frame(frame, Ok(())))
+        self.with_turn(|turn| turn.write_frame(frame, Ok(())), |turn| turn.flush(Limit::NONE))
     }
 
     /// As [`WebSocket::ping`](crate::WebSocket::ping).

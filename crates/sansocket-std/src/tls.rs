@@ -8,7 +8,8 @@ use sansocket_tls::{TlsAcceptor, TlsConnector, TlsError};
 
 use crate::layer::Layer;
 use crate::stream::{CloneStream, SplitStream, Stream};
-use crate::timing::{Limit, WriteLimit};
+use crate::timing::Limit;
+use crate::write_limit::WriteLimit;
 
 /// A stream in TLS.
 #[derive(Debug)]

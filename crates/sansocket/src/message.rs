@@ -343,15 +343,15 @@ impl Messages {
         binary
     }
 
-    /// Takes back the memory of a message that was given away, for the next one. Nothing happens while one is under way.
-    pub fn reuse(&mut self, message: OwnedMessage) {
-        if self.under_way.is_none() {
-            match message {
-                OwnedMessage::Text(text) => self.text = text,
-                OwnedMessage::Binary(binary) => self.binary = binary,
+    /// Lends memory, the last message's say, for the next message of this kind. Nothing happens while one is under way.
+    pub fn reuse(&mut self, kind: Kind, mut memory: Vec<u8>) {
+        match kind {
+            _ if self.under_way.is_some() => {}
+            Kind::Text => {
+                memory.clear();
+                self.text = String::from_utf8(memory).unwrap_or_default();
             }
-            self.text.clear();
-            self.received = 0;
+            Kind::Binary => (self.binary, self.received) = (memory, 0),
         }
     }
 

@@ -57,11 +57,20 @@ impl<F: FnMut() -> [u8; 4]> MaskKeys for F {
 pub struct RandomKeys;
 
 #[cfg(feature = "rand")]
+impl RandomKeys {
+    /// RFC 6455, 5.3: "the masking key MUST be derived from a strong source of entropy".
+    #[inline]
+    fn generator() -> impl rand::CryptoRng {
+        rand::rng()
+    }
+}
+
+#[cfg(feature = "rand")]
 impl MaskKeys for RandomKeys {
     #[inline]
     fn next_key(&mut self) -> [u8; 4] {
         // As four bytes, the generator would be asked four times.
-        rand::random::<u32>().to_ne_bytes()
+        rand::Rng::next_u32(&mut Self::generator()).to_ne_bytes()
     }
 }
 
@@ -116,5 +125,56 @@ impl<K: MaskKeys> sealed::Role for Either<K> {
             Self::Server => None,
             Self::Client(client) => client.next_key(),
         }
+    }
+}
+
+#[cfg(all(test, feature = "rand"))]
+mod tests {
+    extern crate std;
+
+    use std::collections::HashSet;
+    use std::thread;
+    use std::vec::Vec;
+
+    use super::{MaskKeys, RandomKeys};
+
+    /// How many keys each thread draws, and how many all of them do.
+    const EACH: usize = 1 << 14;
+    const ALL: usize = 4 * EACH;
+
+    /// Asserts that `words` look drawn at random. The bounds together fail good ones less than once in 10¹² runs.
+    fn assert_random(what: &str, words: &[u32]) {
+        // Of 2¹⁶ words of 32 bits, half a pair is the same on average. More than 16 of them: once in 10¹⁹ runs.
+        let distinct: HashSet<_> = words.iter().collect();
+        assert!(words.len() - distinct.len() <= 16, "{what}: {} of {}", distinct.len(), words.len());
+        // A bit is set in half of them, with a deviation of 128. More than 8 of those, at one of 32 bits: once in 10¹³ runs.
+        for bit in 0..32 {
+            let set = words.iter().filter(|word| *word >> bit & 1 == 1).count();
+            assert!(set.abs_diff(words.len() / 2) <= 8 * 128, "{what}: bit {bit} is set in {set} of {}", words.len());
+        }
+    }
+
+    #[test]
+    fn rfc6455_5_3_keys_come_from_a_generator_for_cryptography() {
+        /// Nothing but a generator whose output nobody can foresee from what it has put out before can be given to this.
+        fn is_unforeseeable(_: &impl rand::CryptoRng) {}
+
+        is_unforeseeable(&RandomKeys::generator());
+        is_unforeseeable(&rand::rng());
+    }
+
+    #[test]
+    fn rfc6455_5_3_keys_of_all_threads_differ_and_do_not_follow_from_each_other() {
+        let threads: Vec<_> = (0..ALL / EACH)
+            .map(|_| thread::spawn(|| (0..EACH).map(|_| u32::from_ne_bytes(RandomKeys.next_key())).collect::<Vec<_>>()))
+            .collect();
+        let drawn: Vec<Vec<u32>> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert_random("keys", &drawn.concat());
+        // Behind a counter or a fixed mask, what lies between neighbours would be the same again and again.
+        let between = |with: fn(u32, u32) -> u32| -> Vec<u32> {
+            drawn.iter().flat_map(|keys| keys.windows(2)).map(|pair| with(pair[0], pair[1])).collect()
+        };
+        assert_random("differences", &between(|a, b| b.wrapping_sub(a)));
+        assert_random("changed bits", &between(|a, b| a ^ b));
     }
 }

@@ -9,16 +9,13 @@ use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use sansocket_mio::{
-    Answer, Closed, Context, EndedBy, Handler, Listen, Message, OpenError, OriginPolicy, Part, Request, SendError,
-    Server, Settings, Stream, TlsAcceptor, TlsListener, TlsStream,
+    Answer, Closed, Context, EndedBy, Handler, Listen, Message, OpenError, OriginPolicy, Request, SendError, Server,
+    Settings, Stream, TlsAcceptor, TlsListener, TlsStream,
 };
 use sansocket_std::Direction;
 
 use super::{FAREWELL, Serve};
 use crate::trace::{Tracer, tracer};
-
-/// Longer messages are sent back piece by piece, as they come.
-const WHOLE: usize = 64 * 1024;
 
 /// Serves until it is told to stop.
 pub(super) fn run(serve: &Serve, tls: Option<TlsAcceptor>) -> anyhow::Result<()> {
@@ -33,7 +30,7 @@ pub(super) fn run(serve: &Serve, tls: Option<TlsAcceptor>) -> anyhow::Result<()>
 }
 
 fn run_on<L: Listen<Stream: HasPeer> + 'static>(serve: &Serve, address: SocketAddr, listener: L) -> anyhow::Result<()> {
-    let settings = Settings { limits: serve.limits(), timeouts: serve.timeouts(), whole: WHOLE, ..Settings::DEFAULT };
+    let settings = Settings { limits: serve.limits(), timeouts: serve.timeouts(), ..Settings::DEFAULT };
     let echo = Echo { origins: serve.origins.clone(), stream: PhantomData::<fn() -> L::Stream> };
     let mut server = Server::with_capacity(echo, settings, serve.max_connections)?;
     server.listen(listener)?;
@@ -64,11 +61,6 @@ impl<S: HasPeer> Handler for Echo<S> {
 
     fn message(&mut self, cx: &mut Context<'_, Self>, message: Message<'_>) {
         let sent = cx.send(message);
-        debug_assert!(matches!(sent, Ok(_) | Err(SendError::Closing | SendError::NoRoom)));
-    }
-
-    fn part(&mut self, cx: &mut Context<'_, Self>, part: &Part<'_>) {
-        let sent = cx.send_part(part.kind(), part.as_bytes(), part.is_last());
         debug_assert!(matches!(sent, Ok(_) | Err(SendError::Closing | SendError::NoRoom)));
     }
 

@@ -213,7 +213,7 @@ impl<S: Stream> Driver<S> {
             if piece.is_first()
                 && let Some(spare) = common.spare()
             {
-                messages.reuse(spare);
+                messages.reuse(piece.kind(), spare);
             }
             if piece.is_last() {
                 match messages.finish_owned(piece) {

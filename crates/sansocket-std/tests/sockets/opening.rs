@@ -1,17 +1,17 @@
 //! Opening handshakes on real sockets.
 
 use std::collections::HashSet;
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use sansocket::handshake::{RequestProgress, ServerHandshake};
+use sansocket::handshake::{ClientRequest, RequestProgress, ServerHandshake, Upgrade, UpgradeOffer, Uri};
 
 use crate::common::{open_to_all, read_head, read_to_end, request, sockets};
 use sansocket_std::{
-    Accept, AcceptError, AcceptOptions, ConnectError, ConnectOptions, Message, OriginPolicy, Reject, Timeouts,
-    WebSocket, connect,
+    Accept, AcceptError, AcceptOptions, ConnectError, ConnectOptions, Error, Limits, Message, Negotiated, OriginPolicy,
+    ProtocolError, Reject, Stream, Timeouts, WebSocket, connect,
 };
 
 /// What a server with default options answers to `bytes`, and its error.
@@ -212,4 +212,146 @@ fn rfc6455_4_1_nothing_is_sent_behind_the_request_before_the_response_has_come()
     ConnectOptions::new().timeouts(timeouts).open(client, "ws://localhost/").unwrap_err();
     read_head(&mut server);
     assert_eq!(read_to_end(&mut server), b"");
+}
+
+/// A stream that has received something, and takes nothing until its time limit for writes strikes, which it does at once.
+#[derive(Debug)]
+struct Full<'r> {
+    received: &'r [u8],
+    limit: Option<Duration>,
+    /// The limits with which it was written to.
+    writes: Vec<Duration>,
+}
+
+impl<'r> Full<'r> {
+    fn new(received: &'r [u8]) -> Self {
+        Self { received, limit: None, writes: Vec::new() }
+    }
+}
+
+impl Read for Full<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.received.read(buffer)
+    }
+}
+
+impl Write for Full<'_> {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        self.writes.push(self.limit.expect("a write without a limit would last for ever"));
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for &mut Full<'_> {
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.limit = timeout;
+        Ok(())
+    }
+
+    fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.limit)
+    }
+}
+
+#[test]
+fn a_request_or_an_answer_that_cannot_be_written_is_given_up() {
+    const OPEN: Duration = Duration::from_secs(600);
+    let timeouts = Timeouts { open: Some(OPEN), ..Timeouts::NONE };
+    let is_bounded = |stream: &Full<'_>| stream.writes.len() == 1 && stream.writes[0] <= OPEN;
+
+    let mut stream = Full::new(b"");
+    let error = ConnectOptions::new().timeouts(timeouts).open(&mut stream, "ws://localhost/").unwrap_err();
+    assert!(matches!(&error, ConnectError::Io(error) if error.kind() == io::ErrorKind::TimedOut), "{error:?}");
+    assert!(is_bounded(&stream), "{:?}", stream.writes);
+
+    let request = request(&[]);
+    let options = AcceptOptions::new().timeouts(timeouts);
+    for looked_at in [false, true] {
+        let mut stream = Full::new(&request);
+        let opened = if looked_at {
+            options.receive(&mut stream).unwrap().accept(&Accept::new())
+        } else {
+            options.accept(&mut stream)
+        };
+        let error = opened.unwrap_err();
+        assert!(matches!(&error, AcceptError::Io(error) if error.kind() == io::ErrorKind::TimedOut), "{error:?}");
+        assert!(is_bounded(&stream), "{:?}", stream.writes);
+    }
+}
+
+#[test]
+fn the_handshakes_limit_is_not_that_of_the_messages() {
+    const OPEN: Option<Duration> = Some(Duration::from_millis(20));
+    let (client, server) = sockets();
+    server.set_write_timeout(None).unwrap();
+    let options = open_to_all().timeouts(Timeouts { open: OPEN, ..Timeouts::NONE });
+    let server = thread::spawn(move || {
+        let mut server = options.accept(server).unwrap();
+        // Nothing is read before the limit has struck.
+        let socket = server.stream().try_clone().unwrap();
+        let sending = thread::spawn(move || server.send(&vec![7; 32 << 20]));
+        while socket.write_timeout().unwrap().is_some() && !sending.is_finished() {
+            thread::yield_now();
+        }
+        sending
+    });
+    let mut client = ConnectOptions::new().open(client, "ws://localhost/").unwrap();
+    let sending = server.join().unwrap();
+    assert!(client.read().unwrap() == Some(Message::Binary(&vec![7; 32 << 20])));
+    sending.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_connection_may_be_upgraded_by_somebody_else() {
+    let (client, server) = sockets();
+    // As an HTTP server and an HTTP client would do it.
+    let uri = Uri::parse("ws://localhost/").unwrap();
+    let offer = UpgradeOffer::new(&ClientRequest::new(&uri), rand::random()).unwrap();
+    let headers: Vec<(&str, &[u8])> = offer.headers().map(|(name, value)| (name, value.as_bytes())).collect();
+    let upgrade = Upgrade::check("GET", headers.iter().copied(), OriginPolicy::default()).unwrap();
+    let (response, server_negotiated) = upgrade.accept(&Accept::new()).unwrap();
+    let headers: Vec<(&str, &[u8])> = response.headers().map(|(name, value)| (name, value.as_bytes())).collect();
+    let (client_negotiated, _) = offer.check(response.status(), headers.iter().copied()).unwrap();
+
+    // Both have read a little too much: the first two bytes of a frame.
+    let mut client = ConnectOptions::new().upgraded(client, client_negotiated, b"\x81\x05").unwrap();
+    let mut server = AcceptOptions::new().upgraded(server, server_negotiated, b"\x81\x85").unwrap();
+    client.stream_mut().write_all(b"\0\0\0\0hello").unwrap();
+    server.stream_mut().write_all(b"there").unwrap();
+    assert_eq!(server.read().unwrap(), Some(Message::Text("hello")));
+    assert_eq!(client.read().unwrap(), Some(Message::Text("there")));
+
+    // From here on it is a connection like any other: each knows its role.
+    client.send("masked").unwrap();
+    assert_eq!(server.read().unwrap(), Some(Message::Text("masked")));
+    server.send("not masked").unwrap();
+    assert_eq!(client.read().unwrap(), Some(Message::Text("not masked")));
+    assert_eq!((client.protocol(), client.response().is_none()), (None, true));
+    let server = crate::common::echo(server);
+    client.close(None, "").unwrap();
+    server.join().unwrap().0.unwrap();
+}
+
+#[test]
+fn the_options_hold_for_a_connection_that_somebody_else_has_upgraded() {
+    let (mut client, server) = sockets();
+    let limits = Limits { message: 3, ..Limits::DEFAULT };
+    let timeouts = Timeouts { ping: Some(Duration::from_millis(20)), ..Timeouts::NONE };
+    // Less room than what was read already.
+    let options = AcceptOptions::new().limits(limits).timeouts(timeouts).read_buffer(1);
+    let unread = crate::common::masked(0x81, b"abc");
+    let mut server = options.upgraded(server, Negotiated::default(), &unread).unwrap();
+    assert_eq!(server.read().unwrap(), Some(Message::Text("abc")));
+    let reading = thread::spawn(move || server.read().map(drop));
+    let mut ping = [0; 2];
+    client.read_exact(&mut ping).unwrap();
+    assert_eq!(ping, [0x89, 0]);
+    client.write_all(&crate::common::masked(0x81, b"abcd")).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let error = reading.join().unwrap().unwrap_err();
+    assert!(matches!(error, Error::Violation(ProtocolError::MessageTooBig)), "{error:?}");
 }

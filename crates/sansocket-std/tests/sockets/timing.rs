@@ -393,8 +393,9 @@ fn a_limit_from_before_the_split_holds_for_the_writing_half() {
         let error = sent.recv_timeout(LIMIT).expect("the writer is stuck").unwrap_err();
         assert!(matches!(&error, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock), "{error:?}");
         assert!(start.elapsed() >= own, "{:?}", start.elapsed());
-        // Set through the connection, the limit was the socket's at once.
-        assert_eq!(strikes.try_iter().count(), if through_the_connection { 1 } else { 2 });
+        // Set through the connection, the limit was the socket's at once. Otherwise the reply's struck before it.
+        let struck = strikes.try_iter().count();
+        assert!(if through_the_connection { struck == 1 } else { struck > 1 }, "{struck}");
     }
 }
 

@@ -199,6 +199,27 @@ fn rfc6455_4_1_no_subprotocol_that_was_not_asked_for() {
 }
 
 #[test]
+fn rfc6455_4_1_an_owned_handshake_checks_what_was_offered() {
+    for (value, good) in [("chat", true), ("superchat", true), ("other", false), ("Chat", false), ("", false)] {
+        let text = Lines::response().with("Sec-WebSocket-Protocol", value).text();
+        for cut in [0, 20, text.len() - 1] {
+            let mut handshake = start(&mut Vec::new());
+            assert!(matches!(handshake.receive(&text.as_bytes()[..cut]), ResponseProgress::Incomplete));
+            match handshake.into_owned().into_owned().receive(text.as_bytes()) {
+                ResponseProgress::Accepted(response) if good => assert_eq!(response.protocol(), Some(value)),
+                ResponseProgress::Failed(ResponseError::Protocol) if !good => {}
+                other => panic!("{value:?}: {other:?}"),
+            }
+        }
+    }
+    let mut handshake = start(&mut Vec::new());
+    assert_eq!(handshake.receive_eof(), ResponseError::Incomplete);
+    let good = Lines::response().text();
+    let progress = handshake.into_owned().receive(good.as_bytes()).clone();
+    assert!(matches!(progress, ResponseProgress::Failed(ResponseError::Incomplete)), "{progress:?}");
+}
+
+#[test]
 fn rfc6455_4_1_a_response_that_is_not_http_1_1_fails() {
     for text in ["\x16\x03", "SSH-2.0-OpenSSH\r\n", "220 mail\r\n", "HTTP/1.1 x\r\n", "HTTP/1.1 1010 x\r\n", "\n"] {
         fails(text, ResponseError::Malformed);

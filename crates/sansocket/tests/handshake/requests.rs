@@ -335,3 +335,36 @@ fn rfc6455_10_2_the_origin_policy() {
     // The default is the same origin.
     is_refused(Lines::request().with("Origin", "http://evil.example").text(), RequestError::OriginNotAllowed);
 }
+
+#[test]
+fn rfc6455_10_2_a_request_let_in_at_first_may_be_held_against_a_policy_later() {
+    let policies = [
+        OriginPolicy::Any,
+        OriginPolicy::SameOrigin { scheme: None },
+        OriginPolicy::SameOrigin { scheme: Some("https") },
+        OriginPolicy::Only(&["https://app.example"]),
+        OriginPolicy::Only(&[]),
+    ];
+    let origins =
+        [None, Some("https://example.com"), Some("http://example.com"), Some("https://app.example"), Some("null")];
+    // RFC 9112, 3.2.2: the authority of an absolute target goes before Host.
+    for target in ["/chat", "https://app.example/chat", "http://example.com:81/"] {
+        for origin in origins {
+            let lines = Lines::request().start(&format!("GET {target} HTTP/1.1"));
+            let text = origin.map_or(lines.clone(), |origin| lines.with("Origin", origin)).text();
+            let mut handshake = ServerHandshake::new().origins(OriginPolicy::Any);
+            let RequestProgress::Request(request) = handshake.receive(text.as_bytes(), &mut Vec::new()) else {
+                panic!("{text}");
+            };
+            for policy in policies {
+                let mut at_once = ServerHandshake::new().origins(policy);
+                let expected = match at_once.receive(text.as_bytes(), &mut Vec::new()) {
+                    RequestProgress::Request(_) => true,
+                    RequestProgress::Refused(RequestError::OriginNotAllowed) => false,
+                    other => panic!("{other:?}"),
+                };
+                assert_eq!(request.is_from(policy), expected, "{policy:?} {origin:?} {target}");
+            }
+        }
+    }
+}
