@@ -34,10 +34,37 @@ fn run_on<L: Listen<Stream: HasPeer> + 'static>(serve: &Serve, address: SocketAd
     let echo = Echo { origins: serve.origins.clone(), stream: PhantomData::<fn() -> L::Stream> };
     let mut server = Server::with_capacity(echo, settings, serve.max_connections)?;
     server.listen(listener)?;
-    let handle = server.handle();
-    super::on_signal(move || handle.shut_down(FAREWELL))?;
+    stop_on_signal(&mut server).context("cannot listen for Ctrl-C")?;
     serve.say_where(address);
     Ok(server.run()?)
+}
+
+/// As [`on_signal`](super::on_signal), without a thread: in a process that has one only, every system call is a little cheaper.
+#[cfg(unix)]
+fn stop_on_signal<H: Handler + 'static>(server: &mut Server<H>) -> io::Result<()> {
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::{flag, low_level::pipe};
+
+    let is_stopping = Arc::new(AtomicBool::new(false));
+    let (reader, writer) = UnixStream::pair()?;
+    reader.set_nonblocking(true)?;
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        // In this order: the first one passes here, the second one ends the process.
+        flag::register_conditional_shutdown(signal, 130, Arc::clone(&is_stopping))?;
+        flag::register(signal, Arc::clone(&is_stopping))?;
+        pipe::register(signal, writer.try_clone()?)?;
+    }
+    server.watch(mio::net::UnixStream::from_std(reader), |_, _, connections| connections.shut_down(FAREWELL))
+}
+
+#[cfg(not(unix))]
+fn stop_on_signal<H: Handler + 'static>(server: &mut Server<H>) -> anyhow::Result<()> {
+    let handle = server.handle();
+    super::on_signal(move || handle.shut_down(FAREWELL))
 }
 
 struct Echo<S> {

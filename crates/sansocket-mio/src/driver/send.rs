@@ -50,6 +50,21 @@ impl<S: Stream> Driver<S> {
 
     #[inline]
     pub(crate) fn send(&mut self, message: Message<'_>, common: &mut Common) -> Result<Sent, SendError> {
+        // The short way: nothing is queued, and there is room.
+        if self.rare.is_none()
+            && let State::Open(engine) = &mut self.state
+            && message.as_bytes().len() <= COPIED
+            && common.out.len() < OUT_FULL
+        {
+            engine.send(message, &mut common.out)?;
+            self.deadlines.active(common.now);
+            return Ok(if common.out.len() > common.settings.high_mark { Sent::AboveMark } else { Sent::Accepted });
+        }
+        self.send_any(message, common)
+    }
+
+    #[inline(never)]
+    fn send_any(&mut self, message: Message<'_>, common: &mut Common) -> Result<Sent, SendError> {
         let payload = message.as_bytes();
         let copied = common.copied();
         let engine = self.engine(common)?;

@@ -16,7 +16,7 @@ use crate::answer::Answer;
 use crate::driver::{Driver, Sent};
 use crate::settings::{Common, Settings};
 
-/// The first token of a connection. Those before are the waker's and the listeners'.
+/// The first token of a connection.
 pub(crate) const FIRST_TOKEN: usize = 1 << 16;
 
 /// A connection's name on its loop. It is never given to another one.
@@ -287,17 +287,21 @@ impl<H: Handler> Connections<H> {
     #[inline]
     fn with<T>(&mut self, id: ConnectionId, work: impl FnOnce(&mut Driver<H::Stream>, &mut Common) -> T) -> Option<T> {
         let index = id.index as usize;
-        let Self { entries, common, aside, turn, touched, .. } = self;
-        let driver = &mut entries.get_mut(index).filter(|entry| entry.serial == id.serial)?.driver;
-        if *turn == Some(index) {
-            return Some(work(driver, common));
-        }
+        let Self { entries, common, turn, .. } = self;
+        let entry = entries.get_mut(index).filter(|entry| entry.serial == id.serial)?;
+        if *turn == Some(index) { Some(work(&mut entry.driver, common)) } else { Some(self.aside(index, work)) }
+    }
+
+    #[inline(never)]
+    fn aside<T>(&mut self, index: usize, work: impl FnOnce(&mut Driver<H::Stream>, &mut Common) -> T) -> T {
+        let Self { entries, common, aside, touched, .. } = self;
+        let driver = &mut entries[index].driver;
         mem::swap(&mut common.out, aside);
         let result = work(driver, common);
         driver.put_aside(common);
         mem::swap(&mut common.out, aside);
         touched.push(index);
-        Some(result)
+        result
     }
 }
 

@@ -16,6 +16,7 @@ use std::io;
 use std::mem;
 use std::time::Duration;
 
+use mio::event::Source;
 use mio::{Events, Interest, Poll, Token};
 use sansocket::Time;
 
@@ -26,7 +27,10 @@ use crate::driver::Driver;
 use crate::event::{Event, Received};
 use crate::settings::Settings;
 
+/// Tokens: the waker's, the listeners', those of other sources, and behind them the connections'.
 const WAKER: Token = Token(0);
+const FIRST_LISTENER: usize = 1;
+const FIRST_WATCHED: usize = FIRST_TOKEN / 2;
 
 /// How many events are taken from the system at once, and how many connections from a listener before others have their turns.
 const EVENTS: usize = 1024;
@@ -68,6 +72,7 @@ pub struct Server<H: Handler> {
     poll: Poll,
     events: Events,
     listeners: Vec<Listener<H>>,
+    watched: Vec<Box<dyn Watcher<H>>>,
     /// When to try again to accept, after that has failed.
     accept_again: Option<Time>,
     most_connections: usize,
@@ -81,6 +86,11 @@ struct Listener<H: Handler> {
     /// Whether there may be connections to be accepted.
     is_ready: bool,
 }
+
+/// Something else that the loop waits for, and what is done then.
+trait Watcher<H: Handler>: FnMut(&mut H, &mut Connections<H>) {}
+
+impl<H: Handler, F: FnMut(&mut H, &mut Connections<H>)> Watcher<H> for F {}
 
 impl<H: Handler + fmt::Debug> fmt::Debug for Server<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,6 +127,7 @@ impl<H: Handler> Server<H> {
             poll,
             events: Events::with_capacity(EVENTS),
             listeners: Vec::new(),
+            watched: Vec::new(),
             accept_again: None,
             most_connections,
             inbox,
@@ -138,10 +149,28 @@ impl<H: Handler> Server<H> {
     /// What [`Poll`] has against it.
     pub fn listen(&mut self, socket: impl Listen<Stream = H::Stream> + 'static) -> io::Result<()> {
         let mut socket = Box::new(socket);
-        let token = Token(WAKER.0 + 1 + self.listeners.len());
-        assert!(token.0 < FIRST_TOKEN, "so many listeners are a mistake");
+        let token = Token(FIRST_LISTENER + self.listeners.len());
+        assert!(token.0 < FIRST_WATCHED, "so many listeners are a mistake");
         self.poll.registry().register(&mut *socket, token, Interest::READABLE)?;
         self.listeners.push(Listener { socket, is_ready: true });
+        Ok(())
+    }
+
+    /// Waits for something else as well, to become readable: the pipe that a signal writes to, say. `on_event` is called for each of its events,
+    /// which come where something changes.
+    ///
+    /// # Errors
+    ///
+    /// What [`Poll`] has against it.
+    pub fn watch<S: Source + 'static>(
+        &mut self,
+        mut source: S,
+        mut on_event: impl FnMut(&mut S, &mut H, &mut Connections<H>) + 'static,
+    ) -> io::Result<()> {
+        let token = Token(FIRST_WATCHED + self.watched.len());
+        assert!(token.0 < FIRST_TOKEN, "so many sources are a mistake");
+        self.poll.registry().register(&mut source, token, Interest::READABLE)?;
+        self.watched.push(Box::new(move |handler, connections| on_event(&mut source, handler, connections)));
         Ok(())
     }
 
@@ -209,8 +238,13 @@ impl<H: Handler> Server<H> {
                     }
                 }
                 Token(token @ FIRST_TOKEN..) => self.on_event(token - FIRST_TOKEN, event),
+                Token(token @ FIRST_WATCHED..) => {
+                    if let Some(watched) = self.watched.get_mut(token - FIRST_WATCHED) {
+                        watched(&mut self.handler, &mut self.connections);
+                    }
+                }
                 Token(token) => {
-                    if let Some(listener) = self.listeners.get_mut(token - 1) {
+                    if let Some(listener) = self.listeners.get_mut(token - FIRST_LISTENER) {
                         listener.is_ready = true;
                     }
                 }
@@ -303,7 +337,12 @@ impl<H: Handler> Server<H> {
         let mut input = &mut buffer[..count];
         loop {
             let Connections { entries, common, .. } = &mut *connections;
-            let Some(event) = entries[index].driver.next(&mut input, common) else { break };
+            let driver = &mut entries[index].driver;
+            if let Some(message) = driver.next_whole(&mut input, common) {
+                handler.message(&mut Context { connections, id }, message);
+                continue;
+            }
+            let Some(event) = driver.next(&mut input, common) else { break };
             dispatch(handler, connections, id, event);
         }
         let Connections { entries, common, touched, turn, .. } = connections;
@@ -359,7 +398,7 @@ impl<H: Handler> Server<H> {
 }
 
 /// Tells the handler.
-#[inline]
+#[inline(never)]
 fn dispatch<H: Handler>(handler: &mut H, connections: &mut Connections<H>, id: ConnectionId, event: Event<'_>) {
     let index = id.index as usize;
     match event {

@@ -72,10 +72,17 @@ impl<R: Role> Connection<R> {
         }
     }
 
-    /// The short way, for a message in one frame of less than 64 KiB that lies in `input` as a whole. `None`, and nothing taken:
-    /// it is something else.
+    /// As [`receive`](Self::receive), if next comes a message in one frame of less than 64 KiB that lies in `input` as a whole: then it gives the
+    /// message's only piece, or finds the message to be bad. `None`, and nothing taken: next comes something else, or nothing.
+    ///
+    /// [`receive`](Self::receive) tries this first. A loop that has short work for whole messages can do so itself, and keep its long work for everything
+    /// else out of the way. `out` should have room for [`MAX_REPLY`](crate::MAX_REPLY) bytes; with less, a bad message's Close is left out.
     #[inline(always)]
-    fn receive_whole<'b>(&mut self, input: &mut &'b mut [u8], out: &mut (impl Output + ?Sized)) -> Option<Event<'b>> {
+    pub fn receive_whole<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        out: &mut (impl Output + ?Sized),
+    ) -> Option<Event<'b>> {
         let between_messages = self.phase == Phase::Header && self.held == 0 && self.incoming.is_none();
         let &[first, second, high, low, ..] = &**input else { return None };
         // FIN, no reserved bit, text or binary.
