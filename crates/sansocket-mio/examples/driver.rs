@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     loop {
         // Who may still have something to be read gets its turn without waiting. (With thousands of connections, keep lists
         // instead of looking at each.)
-        let more = drivers.values().any(Driver::may_read);
+        let more = drivers.values().any(Driver::wants_turn);
         let due = drivers.values_mut().filter_map(|driver| driver.deadline(&common)).min();
         let wait = if more { Some(Duration::ZERO) } else { due.map(|due| due.since(common.now())) };
         poll.poll(&mut events, wait)?;
@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             if driver.deadline(&common).is_some_and(|due| due <= common.now()) {
                 driver.turn(&mut common).on_deadline();
             }
-            if driver.may_read() {
+            if driver.wants_turn() {
                 echo(driver, &mut buffer, &mut common);
             }
         }

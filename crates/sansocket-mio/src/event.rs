@@ -24,6 +24,8 @@ pub enum Event<'b> {
     Ping,
     /// A pong with the payload [`Turn::control`](crate::Turn::control).
     Pong,
+    /// More was queued than the high mark allows, and now it is less than the low one: go on sending.
+    Drained,
     /// Nothing more comes, and this is how the connection has ended. [`Driver::peer_close`](crate::Driver::peer_close) has the peer's reason,
     /// [`Driver::error`](crate::Driver::error) what the socket said.
     End(Ending),
@@ -67,8 +69,8 @@ impl<'b> Part<'b> {
         Self { first: piece.is_first(), last: piece.is_last(), content: Content::Lent(piece) }
     }
 
-    pub(crate) const fn joined(beginning: OwnedMessage) -> Self {
-        Self { content: Content::Joined(beginning), first: true, last: false }
+    pub(crate) const fn joined(beginning: OwnedMessage, last: bool) -> Self {
+        Self { content: Content::Joined(beginning), first: true, last }
     }
 
     /// What the message is.

@@ -35,6 +35,11 @@ pub trait Stream: Read + Write + Source {
         true
     }
 
+    /// Whether a vectored read fills all slices, as sockets do, and not the first one only.
+    fn reads_vectored(&self) -> bool {
+        false
+    }
+
     /// Lets what is written leave at once, where the stream would wait for more: TCP's `TCP_NODELAY`.
     ///
     /// # Errors
@@ -61,6 +66,10 @@ macro_rules! socket_stream {
                         Err(error) => Err(error),
                     },
                 }
+            }
+
+            fn reads_vectored(&self) -> bool {
+                true
             }
 
             fn set_nodelay(&mut self) -> io::Result<()> {

@@ -27,13 +27,13 @@ impl<'d, S: Stream> Turn<'d, S> {
         self.driver.on_readable(read_closed);
     }
 
-    /// The socket has become writable: writes what is queued. True: the queue was above the high mark, and is now below the low one.
-    pub fn on_writable(&mut self) -> bool {
-        self.driver.on_writable(self.common)
+    /// The socket has become writable: writes what is queued.
+    pub fn on_writable(&mut self) {
+        self.driver.on_writable(self.common);
     }
 
-    /// Reads once, and lends what has come, to be taken by [`next`](Self::next). Behind that, look at
-    /// [`may_read`](Driver::may_read): if there may be more, let other connections have their turns first.
+    /// Reads once, if it [may be read](Driver::may_read), and lends what has come, to be taken by [`next`](Self::next). If another turn
+    /// [is wanted](Driver::wants_turn) behind this one, let other connections have theirs first.
     pub fn read<'b>(&mut self, buffer: &'b mut [u8]) -> &'b mut [u8] {
         let count = self.driver.read(buffer, self.common);
         &mut buffer[..count]

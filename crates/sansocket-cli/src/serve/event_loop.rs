@@ -29,7 +29,11 @@ pub(super) fn run(serve: &Serve, tls: Option<TlsAcceptor>) -> anyhow::Result<()>
     }
 }
 
-fn run_on<L: Listen<Stream: HasPeer> + 'static>(serve: &Serve, address: SocketAddr, listener: L) -> anyhow::Result<()> {
+fn run_on<L: Listen<Stream: HasPeer> + Send + 'static>(
+    serve: &Serve,
+    address: SocketAddr,
+    listener: L,
+) -> anyhow::Result<()> {
     let settings = Settings { limits: serve.limits(), timeouts: serve.timeouts(), ..Settings::DEFAULT };
     let echo = Echo { origins: serve.origins.clone(), stream: PhantomData::<fn() -> L::Stream> };
     let mut server = Server::with_capacity(echo, settings, serve.max_connections)?;

@@ -27,8 +27,8 @@ type Engine = Connection<Either<RandomKeys>>;
 ///
 /// 1. Register the [`stream`](Self::stream_mut), once, for [`INTEREST`](Self::INTEREST).
 /// 2. For each of its events, take a [`turn`](Self::turn): [`Turn::on_writable`], then [`Turn::on_readable`], then, while
-///    [`may_read`](Self::may_read), one [`Turn::read`] and [`Turn::next`] until that gives `None`. A turn's end writes all that it has
-///    put, in one system call.
+///    it [wants one](Self::wants_turn), a turn with one [`Turn::read`], and [`Turn::next`] until that gives `None`. A turn's end writes all that
+///    it has put, in one system call.
 /// 3. Do not wait for longer than until [`deadline`](Self::deadline). When that has passed, take a turn for [`Turn::on_deadline`].
 /// 4. Once it [`is_finished`](Self::is_finished), deregister and drop it. How it ended is an event like others: take [`Turn::next`] until it gives
 ///    `None` in every turn, also behind [`Turn::on_deadline`] and where nothing was read.
@@ -40,8 +40,7 @@ pub struct Driver<S> {
     stream: S,
     reading: Reading,
     writing: Writing,
-    /// Whether more is queued than the high mark allows, and not yet less than the low one.
-    above: bool,
+    load: Load,
     giving: Giving,
     deadlines: Deadlines,
     /// What few connections need at a time.
@@ -75,6 +74,17 @@ enum Writing {
     Shut,
 }
 
+/// How much is queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Load {
+    /// No more than the high mark allows.
+    Light,
+    /// It was more, and is not yet less than the low mark.
+    Above,
+    /// It was more, and now is less: that is still to be told.
+    Drained,
+}
+
 /// How what comes is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Giving {
@@ -99,7 +109,9 @@ struct NotOpened {
     since: Time,
     /// Why, until that was told.
     error: Option<OpenError>,
-    /// Whether the socket has ended.
+    /// Whether the socket's end was read. What explains the failure can still be written.
+    has_ended: bool,
+    /// Whether nothing is left to be done.
     is_over: bool,
 }
 
@@ -170,7 +182,7 @@ impl<S: Stream> Driver<S> {
             stream,
             reading: Reading::Empty,
             writing: Writing::Free,
-            above: false,
+            load: Load::Light,
             giving: Giving::Messages,
             deadlines: Deadlines::new(common.now),
             rare: None,
@@ -191,12 +203,17 @@ impl<S: Stream> Driver<S> {
                 State::Open(engine) => match engine.next_step() {
                     // A client goes on: what it sends is seldom an answer, and two peers that both wait for the other to read would
                     // wait for ever.
-                    NextStep::Open => !(self.above && engine.is_server()),
+                    NextStep::Open => !(self.load == Load::Above && engine.is_server()),
                     NextStep::AwaitEof | NextStep::DrainAfterFlush => true,
                     _ => false,
                 },
                 State::NotOpened(not_opened) => !not_opened.is_over,
             }
+    }
+
+    /// Whether another turn is due without a further event: it [may be read](Self::may_read), or there is something to be told.
+    pub fn wants_turn(&self) -> bool {
+        self.may_read() || (self.load == Load::Drained && self.giving != Giving::Nothing)
     }
 
     /// When [`Turn::on_deadline`] is due. To be asked after each turn.
@@ -319,10 +336,10 @@ impl<S: Stream> Driver<S> {
         let error = || io::Error::new(io::ErrorKind::ConnectionAborted, "given up");
         match &self.state {
             State::Opening(_) => {
-                self.lose(error(), common);
+                self.not_opened(OpenError::Io(error()), common);
                 self.end(None);
             }
-            _ => self.end(Some(error())),
+            _ => _ = self.end(Some(error())),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::io;
 use std::mem;
 
 use sansocket::handshake::{
-    ClientHandshake, OriginPolicy, PendingAnswer, Request, RequestError, RequestProgress, Response, ResponseProgress,
-    ServerHandshake,
+    ClientHandshake, OriginPolicy, PendingAnswer, Request, RequestError, RequestProgress, Response, ResponseError,
+    ResponseProgress, ServerHandshake,
 };
 
 use sansocket::{Client, Connection, Deadlines, Either, RandomKeys, Time};
@@ -65,6 +65,11 @@ impl<S: Stream> Driver<S> {
         let State::Opening(opening) = &mut self.state else { return 0 };
         let before = opening.received.len();
         let room = buffer.len().saturating_sub(before);
+        if room == 0 {
+            let error = opening.overrun(&mut common.out);
+            self.not_opened(error, common);
+            return 0;
+        }
         let count = match Self::receive(&mut self.reading, &mut self.stream, &mut buffer[..room]) {
             None => return 0,
             Some(Ok(0)) => {
@@ -135,12 +140,15 @@ impl<S: Stream> Driver<S> {
         if let State::Opening(opening) = &mut self.state {
             let error = opening.end(error, &mut common.out);
             self.not_opened(error, common);
+            if let State::NotOpened(not_opened) = &mut self.state {
+                not_opened.has_ended = true;
+            }
         }
     }
 
     pub(super) fn not_opened(&mut self, error: OpenError, common: &Common) {
-        let is_over = common.out.is_empty();
-        self.state = State::NotOpened(Box::new(NotOpened { since: common.now, error: Some(error), is_over }));
+        let (error, is_over) = (Some(error), common.out.is_empty());
+        self.state = State::NotOpened(Box::new(NotOpened { since: common.now, error, has_ended: false, is_over }));
     }
 }
 
@@ -212,8 +220,18 @@ impl Opening {
     /// The transport has ended. Whoever has only shut down writing inside a request can still read an answer.
     pub(crate) fn end(&mut self, error: io::Error, out: &mut Vec<u8>) -> OpenError {
         match &mut self.side {
-            Side::Server(handshake) if !self.received.is_empty() => OpenError::Request(handshake.receive_eof(out)),
+            Side::Server(handshake) if !self.received.is_empty() && error.kind() == io::ErrorKind::UnexpectedEof => {
+                OpenError::Request(handshake.receive_eof(out))
+            }
             _ => OpenError::Io(error),
+        }
+    }
+
+    /// The head does not fit the buffer that is read into.
+    pub(crate) fn overrun(&mut self, out: &mut Vec<u8>) -> OpenError {
+        match &mut self.side {
+            Side::Server(handshake) => OpenError::Request(handshake.refuse(RequestError::HeadTooLarge, out)),
+            Side::Client(_) => OpenError::Response(ResponseError::HeadTooLarge),
         }
     }
 

@@ -1,10 +1,10 @@
 //! What comes: from the socket to an event.
 
-use std::io;
+use std::io::{self, IoSliceMut};
 
 use sansocket::{Message, NextStep};
 
-use super::{Driver, Giving, Reading, State};
+use super::{Driver, Giving, Load, Reading, State};
 use crate::event::{Event, Part, Received};
 use crate::settings::Common;
 use crate::stream::Stream;
@@ -12,7 +12,8 @@ use crate::stream::Stream;
 /// How much of a peer's input is read and discarded at the end, so that it gets to see the last that was written, in bytes.
 const DRAINED: usize = 16 * 1024 * 1024;
 
-/// The most that is read at once straight into a long message.
+/// With so many bytes of a frame to come, they are read straight into their message, and no more than so many at once.
+const READ_STRAIGHT: u64 = 4 * 1024;
 const LONGEST_READ: u64 = 256 * 1024;
 
 impl<S: Stream> Driver<S> {
@@ -27,6 +28,7 @@ impl<S: Stream> Driver<S> {
     /// Reads once. Gives how many bytes of `buffer` are to be taken by `next`.
     pub(crate) fn read(&mut self, buffer: &mut [u8], common: &mut Common) -> usize {
         match &self.state {
+            _ if !self.may_read() => 0,
             State::Opening(_) => self.read_head(buffer, common),
             State::Open(engine) if engine.next_step() == NextStep::Open => self.read_frames(buffer, common),
             _ => {
@@ -37,22 +39,21 @@ impl<S: Stream> Driver<S> {
     }
 
     /// Reads once from the stream, and notes what that says of what is left. `None`: nothing has come.
-    pub(super) fn receive(
-        reading: &mut Reading,
-        stream: &mut S,
-        buffer: &mut [u8],
-    ) -> Option<Result<usize, io::Error>> {
-        match stream.read(buffer) {
+    pub(super) fn receive(reading: &mut Reading, stream: &mut S, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        let result = stream.read(buffer);
+        Self::note(result, buffer.len(), reading, stream)
+    }
+
+    /// Notes what a read of `most` bytes says of what is left.
+    fn note(result: io::Result<usize>, most: usize, reading: &mut Reading, stream: &S) -> Option<io::Result<usize>> {
+        match result {
             Ok(count) => {
+                let is_last = count < most && *reading == Reading::Ready && stream.short_read_is_last();
+                if is_last || count == 0 {
+                    *reading = Reading::Empty;
+                }
                 // A stream that claims more than there was room for does not get us to take what it has not written.
-                let count = count.min(buffer.len());
-                if count < buffer.len() && *reading == Reading::Ready && stream.short_read_is_last() {
-                    *reading = Reading::Empty;
-                }
-                if count == 0 && !buffer.is_empty() {
-                    *reading = Reading::Empty;
-                }
-                Some(Ok(count))
+                Some(Ok(count.min(most)))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 *reading = Reading::Empty;
@@ -75,9 +76,11 @@ impl<S: Stream> Driver<S> {
                 rare.unread.drain(..count);
                 return count;
             }
-            // The rest of a long message is read to where it belongs.
+            // The rest of a long message is read to where it belongs, and what follows it to the buffer.
             let left = engine.payload_left();
-            if left >= buffer.len() as u64 && rare.messages.len_under_way() > 0 {
+            let is_vectored = stream.reads_vectored();
+            let worth_it = if is_vectored { READ_STRAIGHT } else { buffer.len() as u64 };
+            if left >= worth_it && rare.messages.len_under_way() > 0 {
                 match rare.messages.room(left.min(LONGEST_READ)) {
                     Ok(None) => {}
                     Err(error) => {
@@ -85,33 +88,31 @@ impl<S: Stream> Driver<S> {
                         return 0;
                     }
                     Ok(Some(room)) => {
-                        match Self::receive(reading, stream, room) {
-                            None => {}
-                            Some(Ok(0)) => self.end(None),
-                            Some(Err(error)) => self.end(Some(error)),
-                            Some(Ok(count)) => {
-                                deadlines.received(common.now);
-                                deadlines.active(common.now);
-                                if rare.messages.received(count, engine) {
-                                    rare.whole = Some(rare.messages.take());
-                                }
-                            }
+                        let straight = room.len();
+                        // Without vectored reads, what lies behind the message is left for the next one.
+                        let buffer = if is_vectored { buffer } else { &mut [] };
+                        let most = straight + buffer.len();
+                        let mut slices = [IoSliceMut::new(room), IoSliceMut::new(buffer)];
+                        let count = match Self::note(stream.read_vectored(&mut slices), most, reading, stream) {
+                            None => return 0,
+                            Some(Ok(0)) => return self.end(None),
+                            Some(Err(error)) => return self.end(Some(error)),
+                            Some(Ok(count)) => count,
+                        };
+                        deadlines.received(common.now);
+                        deadlines.active(common.now);
+                        if rare.messages.received(count.min(straight), engine) {
+                            rare.whole = Some(rare.messages.take());
                         }
-                        return 0;
+                        return count.saturating_sub(straight);
                     }
                 }
             }
         }
         match Self::receive(reading, stream, buffer) {
             None => 0,
-            Some(Ok(0)) => {
-                self.end(None);
-                0
-            }
-            Some(Err(error)) => {
-                self.end(Some(error));
-                0
-            }
+            Some(Ok(0)) => self.end(None),
+            Some(Err(error)) => self.end(Some(error)),
             Some(Ok(count)) => {
                 deadlines.received(common.now);
                 count
@@ -122,20 +123,21 @@ impl<S: Stream> Driver<S> {
     /// Reads and discards: a socket that is closed with unread input takes back what it has sent.
     pub(super) fn discard(&mut self, buffer: &mut [u8]) {
         match Self::receive(&mut self.reading, &mut self.stream, buffer) {
-            None => {}
+            None => return,
             Some(Ok(count @ 1..)) => {
                 let rare = self.rare();
                 rare.drained = rare.drained.saturating_add(count);
-                if rare.drained > DRAINED {
-                    self.end(None);
+                if rare.drained <= DRAINED {
+                    return;
                 }
             }
-            Some(_) => self.end(None),
+            Some(_) => {}
         }
+        self.end(None);
     }
 
-    /// The socket has ended.
-    pub(super) fn end(&mut self, error: Option<io::Error>) {
+    /// The socket has ended: 0 bytes were read.
+    pub(super) fn end(&mut self, error: Option<io::Error>) -> usize {
         match &mut self.state {
             State::Open(engine) => {
                 let is_news = engine.ending().is_none();
@@ -147,6 +149,7 @@ impl<S: Stream> Driver<S> {
             State::NotOpened(not_opened) => not_opened.is_over = true,
             State::Opening(_) => {}
         }
+        0
     }
 
     /// Gives the message that is next in `input`, if it lies there as a whole; the short way for what nearly all traffic consists of.
@@ -186,7 +189,13 @@ impl<S: Stream> Driver<S> {
 
     #[inline]
     fn next_frame<'b>(&mut self, input: &mut &'b mut [u8], common: &mut Common) -> Option<Event<'b>> {
-        let Self { state: State::Open(engine), rare, giving, deadlines, .. } = self else { return None };
+        let Self { state: State::Open(engine), rare, giving, load, deadlines, .. } = self else { return None };
+        if *load == Load::Drained {
+            *load = Load::Light;
+            if *giving != Giving::Nothing {
+                return Some(Event::Drained);
+            }
+        }
         if let Some(rare) = rare
             && let Some(message) = rare.whole.take()
         {
@@ -234,7 +243,9 @@ impl<S: Stream> Driver<S> {
                 messages.reuse(piece.kind(), spare);
             }
             if piece.is_last() {
+                let is_long = messages.len_under_way() + piece.as_bytes().len() > common.settings.whole;
                 match messages.finish_owned(piece) {
+                    Ok(message) if is_long => return Some(Event::Part(Part::joined(message, true))),
                     Ok(message) => return Some(Event::Message(Received::Joined(message))),
                     Err(error) => engine.fail(error, &mut common.out),
                 }
@@ -247,7 +258,7 @@ impl<S: Stream> Driver<S> {
                     return Some(Event::Part(Part::lent(piece)));
                 }
                 match messages.finish_owned(piece) {
-                    Ok(beginning) => return Some(Event::Part(Part::joined(beginning))),
+                    Ok(beginning) => return Some(Event::Part(Part::joined(beginning, false))),
                     Err(error) => engine.fail(error, &mut common.out),
                 }
             } else if let Err(error) = messages.append(piece) {

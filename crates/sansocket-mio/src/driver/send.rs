@@ -4,7 +4,7 @@ use std::io::IoSlice;
 
 use sansocket::{CloseCode, Kind, Message, Output, Prepared, ProtocolError, SendError};
 
-use super::{Driver, Engine, Sent, State, Writing};
+use super::{Driver, Engine, Load, Sent, State, Writing};
 use crate::settings::Common;
 use crate::stream::Stream;
 
@@ -30,6 +30,10 @@ impl Common {
 impl<S: Stream> Driver<S> {
     /// The engine, to send something.
     fn engine(&mut self, common: &mut Common) -> Result<&mut Engine, SendError> {
+        // Nobody is told off for what the socket was not asked to take.
+        if self.queued() > common.settings.queue {
+            self.write_queue();
+        }
         let queued = self.queued();
         let State::Open(engine) = &mut self.state else { return Err(SendError::Closing) };
         if queued > common.settings.queue && engine.may_send() {
@@ -45,7 +49,17 @@ impl<S: Stream> Driver<S> {
         if common.out.len() >= OUT_FULL {
             self.write_out(common);
         }
-        if self.queued() + common.out.len() > common.settings.high_mark { Sent::AboveMark } else { Sent::Accepted }
+        self.pressure(common)
+    }
+
+    #[inline]
+    fn pressure(&mut self, common: &Common) -> Sent {
+        if self.queued() + common.out.len() <= common.settings.high_mark {
+            return Sent::Accepted;
+        }
+        // Whoever hears of it will hear when it is over, even if the socket takes all of it at the turn's end.
+        self.load = Load::Above;
+        Sent::AboveMark
     }
 
     #[inline]
@@ -58,7 +72,7 @@ impl<S: Stream> Driver<S> {
         {
             engine.send(message, &mut common.out)?;
             self.deadlines.active(common.now);
-            return Ok(if common.out.len() > common.settings.high_mark { Sent::AboveMark } else { Sent::Accepted });
+            return Ok(self.pressure(common));
         }
         self.send_any(message, common)
     }
@@ -75,7 +89,7 @@ impl<S: Stream> Driver<S> {
                 // Its first frame would otherwise go on with the message that is being sent in parts.
                 return Err(SendError::MessageUnderWay);
             }
-            self.send_frames(message.kind(), payload, true, true, common)?;
+            self.send_frames(message.kind(), payload, true, common)?;
         }
         Ok(self.sent(common))
     }
@@ -89,26 +103,20 @@ impl<S: Stream> Driver<S> {
     ) -> Result<Sent, SendError> {
         let copied = common.copied();
         let engine = self.engine(common)?;
-        if part.len() <= copied {
+        // A text goes out in one frame: it is validated as a whole before anything of it is sent.
+        if part.len() <= copied || kind == Kind::Text {
             engine.send_part(kind, part, last, &mut common.out)?;
         } else {
-            self.send_frames(kind, part, last, false, common)?;
+            self.send_frames(kind, part, last, common)?;
         }
         Ok(self.sent(common))
     }
 
     /// Sends long payloads in frames of bounded size, so that replies need not wait for their end. A server's go to the socket out of the
-    /// caller's memory. `trusted`: a text is UTF-8 as a whole.
-    fn send_frames(
-        &mut self,
-        kind: Kind,
-        payload: &[u8],
-        last: bool,
-        trusted: bool,
-        common: &mut Common,
-    ) -> Result<(), SendError> {
+    /// caller's memory. A text is known to be UTF-8.
+    fn send_frames(&mut self, kind: Kind, payload: &[u8], last: bool, common: &mut Common) -> Result<(), SendError> {
         let State::Open(engine) = &mut self.state else { return Err(SendError::Closing) };
-        let gathers = engine.is_server() && (trusted || kind == Kind::Binary);
+        let gathers = engine.is_server();
         let mut batches = payload.chunks(FRAME * FRAMES).peekable();
         while let Some(batch) = batches.next() {
             let last = last && batches.peek().is_none();
@@ -161,7 +169,7 @@ impl<S: Stream> Driver<S> {
                     }
                     IoSlice::advance_slices(&mut left, written);
                 }
-                Err(error) => self.cannot_write(&error),
+                Err(error) => self.cannot_write(error),
             }
         }
         if !left.is_empty() && self.writing != Writing::Shut {

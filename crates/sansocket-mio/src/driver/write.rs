@@ -2,17 +2,17 @@
 
 use std::io;
 
-use sansocket::NextStep;
+use sansocket::{NextStep, ProtocolError};
 
 use super::opening::Stage;
-use super::{Driver, Reading, State, Writing};
+use super::{Driver, Load, Reading, State, Writing};
 use crate::queue::Queue;
 use crate::settings::Common;
 use crate::stream::Stream;
 
 impl<S: Stream> Driver<S> {
-    /// The socket takes more. True: what was queued has drained.
-    pub(crate) fn on_writable(&mut self, common: &mut Common) -> bool {
+    /// The socket takes more.
+    pub(crate) fn on_writable(&mut self, common: &mut Common) {
         if let State::Opening(opening) = &mut self.state
             && matches!(opening.stage, Stage::Connecting)
         {
@@ -21,10 +21,10 @@ impl<S: Stream> Driver<S> {
                     opening.stage = Stage::Head;
                     let _ = self.stream.set_nodelay();
                 }
-                Ok(false) => return false,
+                Ok(false) => return,
                 Err(error) => {
                     self.lose(error, common);
-                    return false;
+                    return;
                 }
             }
         }
@@ -37,9 +37,17 @@ impl<S: Stream> Driver<S> {
         if self.queued() < queued {
             self.deadlines.received(common.now);
         }
-        let drained = self.above && self.queued() <= common.settings.low_mark;
-        self.above &= !drained;
-        drained
+        self.weigh(common);
+    }
+
+    /// Compares what is queued with the marks.
+    fn weigh(&mut self, common: &Common) {
+        let queued = self.queued();
+        if queued > common.settings.high_mark {
+            self.load = Load::Above;
+        } else if self.load == Load::Above && queued <= common.settings.low_mark {
+            self.load = Load::Drained;
+        }
     }
 
     pub(super) fn write_queue(&mut self) {
@@ -50,10 +58,8 @@ impl<S: Stream> Driver<S> {
                     self.writing = Writing::Blocked;
                 }
                 Ok(_) => {}
-                Err(error) => {
-                    self.cannot_write(&error);
-                    return;
-                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return self.cannot_write(error),
             }
         }
     }
@@ -69,7 +75,7 @@ impl<S: Stream> Driver<S> {
                     }
                     rest = rest.get(written..).unwrap_or_default();
                 }
-                Err(error) => self.cannot_write(&error),
+                Err(error) => self.cannot_write(error),
             }
         }
         if !rest.is_empty() && self.writing != Writing::Shut {
@@ -78,18 +84,22 @@ impl<S: Stream> Driver<S> {
         common.clear();
     }
 
-    pub(super) fn cannot_write(&mut self, error: &io::Error) {
+    pub(super) fn cannot_write(&mut self, error: io::Error) {
         match error.kind() {
             io::ErrorKind::WouldBlock => self.writing = Writing::Blocked,
             io::ErrorKind::Interrupted => {}
             // The peer may have said why it went before it did: what it sent is still to be read, and so is the end.
             _ => {
                 self.writing = Writing::Shut;
-                self.above = false;
-                if let Some(rare) = &mut self.rare {
-                    rare.queue = Queue::default();
-                }
+                self.load = Load::Light;
                 self.reading = Reading::ToTheEnd;
+                let is_news = matches!(&self.state, State::Open(engine) if engine.ending().is_none());
+                let rare = self.rare();
+                rare.queue = Queue::default();
+                // A pipe that is broken says no more than the end of what is read.
+                if is_news && error.kind() != io::ErrorKind::BrokenPipe {
+                    rare.error = Some(error);
+                }
             }
         }
     }
@@ -101,9 +111,18 @@ impl<S: Stream> Driver<S> {
         if self.writing == Writing::Free
             && let Err(error) = self.stream.flush()
         {
-            self.cannot_write(&error);
+            self.cannot_write(error);
         }
-        self.above |= self.queued() > common.settings.high_mark;
+        self.weigh(common);
+        // A client is read from whatever is queued, so replies are bounded here.
+        if let State::Open(engine) = &mut self.state
+            && !engine.is_server()
+            && self.rare.as_ref().is_some_and(|rare| rare.queue.len() > common.settings.queue)
+            && engine.may_send()
+        {
+            engine.fail(ProtocolError::QueueOverrun, &mut common.out);
+            self.put_aside(common);
+        }
         if self.queued() == 0 && self.writing != Writing::Blocked {
             self.finish();
         }
@@ -123,6 +142,9 @@ impl<S: Stream> Driver<S> {
             self.writing = Writing::Shut;
             // The connection is over. What the socket says to its burial changes nothing.
             let _ = self.stream.shutdown_write();
+        }
+        if let State::NotOpened(not_opened) = &mut self.state {
+            not_opened.is_over |= not_opened.has_ended;
         }
     }
 }

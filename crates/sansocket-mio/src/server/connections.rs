@@ -263,7 +263,7 @@ impl<H: Handler> Connections<H> {
         let Self { entries, timers, common, .. } = self;
         let entry = &mut entries[index];
         if let Some(due) = entry.driver.deadline(common) {
-            timers.schedule(index, due, &mut entry.scheduled);
+            timers.schedule(index, common.now(), due, &mut entry.scheduled);
         }
     }
 

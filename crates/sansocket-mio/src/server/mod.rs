@@ -25,7 +25,7 @@ use self::handle::Inbox;
 use self::timers::MOST_CONNECTIONS;
 use crate::driver::Driver;
 use crate::event::{Event, Received};
-use crate::settings::Settings;
+use crate::settings::{Common, Settings};
 
 /// Tokens: the waker's, the listeners', those of other sources, and behind them the connections'.
 const WAKER: Token = Token(0);
@@ -38,6 +38,12 @@ const ACCEPTED: usize = 64;
 
 /// How long no connection is accepted after that has failed: for want of file descriptors, say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest wait that the system is asked for.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The longest head of a handshake that a server makes room for, whatever the settings say.
+const LONGEST_HEAD: usize = 1 << 20;
 
 /// The size of the buffer that is read into: a message of 64 KiB fits, header and all.
 const READ_BUFFER: usize = 64 * 1024 + 64;
@@ -82,15 +88,15 @@ pub struct Server<H: Handler> {
 }
 
 struct Listener<H: Handler> {
-    socket: Box<dyn Listen<Stream = H::Stream>>,
+    socket: Box<dyn Listen<Stream = H::Stream> + Send>,
     /// Whether there may be connections to be accepted.
     is_ready: bool,
 }
 
 /// Something else that the loop waits for, and what is done then.
-trait Watcher<H: Handler>: FnMut(&mut H, &mut Connections<H>) {}
+trait Watcher<H: Handler>: FnMut(&mut H, &mut Connections<H>) + Send {}
 
-impl<H: Handler, F: FnMut(&mut H, &mut Connections<H>)> Watcher<H> for F {}
+impl<H: Handler, F: FnMut(&mut H, &mut Connections<H>) + Send> Watcher<H> for F {}
 
 impl<H: Handler + fmt::Debug> fmt::Debug for Server<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,12 +124,10 @@ impl<H: Handler> Server<H> {
         let most_connections = connections.min(MOST_CONNECTIONS);
         let poll = Poll::new()?;
         let inbox = Inbox::new(poll.registry(), WAKER)?;
-        // A head is parsed where it was read to.
-        let buffer = READ_BUFFER.max(settings.head_limits.bytes.saturating_add(1024));
         Ok(Self {
             handler,
             connections: Connections::new(settings, most_connections, poll.registry().try_clone()?),
-            buffer: vec![0; buffer].into(),
+            buffer: vec![0; READ_BUFFER.max(least_buffer(&settings))].into(),
             poll,
             events: Events::with_capacity(EVENTS),
             listeners: Vec::new(),
@@ -138,8 +142,7 @@ impl<H: Handler> Server<H> {
     /// Sets the size of the buffer that is read into, in bytes; default 64 KiB and a little. It is one for all connections, and holds a handshake's head at
     /// least.
     pub fn set_read_buffer(&mut self, size: usize) {
-        let least = self.connections.common.settings().head_limits.bytes.saturating_add(1024);
-        self.buffer = vec![0; size.max(least)].into();
+        self.buffer = vec![0; size.max(least_buffer(self.connections.common.settings()))].into();
     }
 
     /// Accepts connections from a further socket.
@@ -147,7 +150,7 @@ impl<H: Handler> Server<H> {
     /// # Errors
     ///
     /// What [`Poll`] has against it.
-    pub fn listen(&mut self, socket: impl Listen<Stream = H::Stream> + 'static) -> io::Result<()> {
+    pub fn listen(&mut self, socket: impl Listen<Stream = H::Stream> + Send + 'static) -> io::Result<()> {
         let mut socket = Box::new(socket);
         let token = Token(FIRST_LISTENER + self.listeners.len());
         assert!(token.0 < FIRST_WATCHED, "so many listeners are a mistake");
@@ -162,10 +165,10 @@ impl<H: Handler> Server<H> {
     /// # Errors
     ///
     /// What [`Poll`] has against it.
-    pub fn watch<S: Source + 'static>(
+    pub fn watch<S: Source + Send + 'static>(
         &mut self,
         mut source: S,
-        mut on_event: impl FnMut(&mut S, &mut H, &mut Connections<H>) + 'static,
+        mut on_event: impl FnMut(&mut S, &mut H, &mut Connections<H>) + Send + 'static,
     ) -> io::Result<()> {
         let token = Token(FIRST_WATCHED + self.watched.len());
         assert!(token.0 < FIRST_TOKEN, "so many sources are a mistake");
@@ -198,22 +201,12 @@ impl<H: Handler> Server<H> {
         while !self.has_stopped() {
             self.run_once(None)?;
         }
-        // Those that did not end in time.
-        for index in 0..self.connections.entries.capacity() {
-            if self.connections.entries.contains(index) {
-                self.take_turn(index, |driver, common| {
-                    driver.abandon(common);
-                    false
-                });
-            }
-        }
         Ok(())
     }
 
     /// Whether it was told to shut down, and has.
     pub fn has_stopped(&self) -> bool {
-        let Connections { entries, stop_at, common, .. } = &self.connections;
-        stop_at.is_some_and(|stop_at| entries.is_empty() || stop_at <= common.now())
+        self.connections.stop_at.is_some() && self.connections.is_empty()
     }
 
     /// Waits for events, for up to `timeout`, and does all that is to be done then.
@@ -254,14 +247,27 @@ impl<H: Handler> Server<H> {
 
         self.serve_touched();
         self.serve_deadlines();
-        if self.connections.stop_at.is_some() {
-            for mut listener in self.listeners.drain(..) {
-                // It is dropped anyway.
-                let _ = self.poll.registry().deregister(&mut *listener.socket);
+        match self.connections.stop_at {
+            Some(stop_at) => self.stop(stop_at),
+            None => self.accept(),
+        }
+        Ok(())
+    }
+
+    /// Accepts no more, and gives up those that did not end in time.
+    fn stop(&mut self, stop_at: Time) {
+        for mut listener in self.listeners.drain(..) {
+            // It is dropped anyway.
+            let _ = self.poll.registry().deregister(&mut *listener.socket);
+        }
+        if stop_at > self.connections.common.now() {
+            return;
+        }
+        for index in 0..self.connections.entries.capacity() {
+            if self.connections.entries.contains(index) {
+                self.take_turn(index, Driver::abandon);
             }
         }
-        self.accept();
-        Ok(())
     }
 
     /// How long there is nothing to be done.
@@ -272,7 +278,8 @@ impl<H: Handler> Server<H> {
             return Some(Duration::ZERO);
         }
         let due = [timers.next(), *stop_at, self.accept_again.filter(|_| accepts)].into_iter().flatten().min()?;
-        Some(due.since(common.now()))
+        // The system counts milliseconds in 32 bits.
+        Some(due.since(common.now()).min(LONGEST_WAIT))
     }
 
     fn on_event(&mut self, index: usize, event: &mio::event::Event) {
@@ -283,24 +290,21 @@ impl<H: Handler> Server<H> {
             if event.is_readable() || event.is_read_closed() || event.is_error() {
                 driver.on_readable(event.is_read_closed() || event.is_error());
             }
-            event.is_writable() && driver.on_writable(common)
+            if event.is_writable() {
+                driver.on_writable(common);
+            }
         });
     }
 
     /// Gives turns to those that were sent something by others, or that have more to be read.
     fn serve_touched(&mut self) {
-        for id in mem::take(&mut self.connections.answered) {
-            if self.connections.is_open(id) {
-                self.handler.open(&mut Context { connections: &mut self.connections, id });
-            }
-        }
         // Who is touched from now on has its turn in the next round, so that nobody waits for a peer that floods.
         let mut round = mem::replace(&mut self.connections.touched, mem::take(&mut self.round));
         round.sort_unstable();
         round.dedup();
         for index in round.drain(..) {
             if self.connections.entries.contains(index) {
-                self.take_turn(index, |_, _| false);
+                self.take_turn(index, |_, _| ());
             }
         }
         self.round = round;
@@ -313,27 +317,27 @@ impl<H: Handler> Server<H> {
             let Some(entry) = entries.get_mut(index).filter(|entry| entry.scheduled == scheduled) else { continue };
             entry.scheduled = timers::Scheduled::NEVER;
             if entry.driver.deadline(common).is_some_and(|due| due <= now) {
-                self.take_turn(index, |driver, common| {
-                    driver.on_deadline(common);
-                    false
-                });
+                self.take_turn(index, Driver::on_deadline);
             } else {
                 self.connections.schedule(index);
             }
         }
     }
 
-    /// A connection's turn. `begin` says whether its queue has drained.
-    fn take_turn(&mut self, index: usize, begin: impl FnOnce(&mut Driver<H::Stream>, &mut crate::Common) -> bool) {
+    /// A connection's turn.
+    fn take_turn(&mut self, index: usize, begin: impl FnOnce(&mut Driver<H::Stream>, &mut Common)) {
         let Self { handler, connections, buffer, .. } = self;
         connections.turn = Some(index);
         let id = connections.id(index);
-        let driver = &mut connections.entries[index].driver;
-        if begin(driver, &mut connections.common) {
-            handler.drained(&mut Context { connections, id });
+        // Whose request was answered late is told before anything else.
+        if let Some(at) = connections.answered.iter().position(|&answered| answered == id) {
+            connections.answered.swap_remove(at);
+            handler.open(&mut Context { connections, id });
         }
-        let driver = &mut connections.entries[index].driver;
-        let count = if driver.may_read() { driver.read(buffer, &mut connections.common) } else { 0 };
+        let Connections { entries, common, .. } = &mut *connections;
+        let driver = &mut entries[index].driver;
+        begin(driver, common);
+        let count = driver.read(buffer, common);
         let mut input = &mut buffer[..count];
         loop {
             let Connections { entries, common, .. } = &mut *connections;
@@ -356,7 +360,7 @@ impl<H: Handler> Server<H> {
             }
             connections.remove(index);
         } else {
-            if driver.may_read() {
+            if driver.wants_turn() {
                 touched.push(index);
             }
             connections.schedule(index);
@@ -397,6 +401,11 @@ impl<H: Handler> Server<H> {
     }
 }
 
+/// A head is parsed where it was read to.
+fn least_buffer(settings: &Settings) -> usize {
+    settings.head_limits.bytes.min(LONGEST_HEAD) + 1024
+}
+
 /// Tells the handler.
 #[inline(never)]
 fn dispatch<H: Handler>(handler: &mut H, connections: &mut Connections<H>, id: ConnectionId, event: Event<'_>) {
@@ -433,6 +442,7 @@ fn dispatch<H: Handler>(handler: &mut H, connections: &mut Connections<H>, id: C
             handler.response(&mut Context { connections, id }, &response);
             handler.open(&mut Context { connections, id });
         }
+        Event::Drained => handler.drained(&mut Context { connections, id }),
         Event::NotOpened(error) => handler.not_opened(&mut Context { connections, id }, error),
         Event::End(ending) => {
             let driver = &mut connections.entries[index].driver;

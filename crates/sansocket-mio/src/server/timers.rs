@@ -11,6 +11,9 @@ const INDEX_BITS: u32 = 24;
 /// The most connections that a loop can have.
 pub(crate) const MOST_CONNECTIONS: usize = 1 << INDEX_BITS;
 
+/// How many ticks lie between now and the farthest deadline that is scheduled: 12 days.
+const FARTHEST: u64 = 1 << 30;
+
 /// Deadlines in order, one word each.
 ///
 /// A deadline that moves away, as each byte from a peer makes it do, is left where it is: when it comes, the connection is asked again. Only
@@ -27,6 +30,11 @@ pub(crate) struct Scheduled(u32);
 
 impl Scheduled {
     pub(crate) const NEVER: Self = Self(u32::MAX);
+
+    #[expect(clippy::cast_possible_truncation, reason = "the lowest bits")]
+    const fn at(tick: u64) -> Self {
+        Self(tick as u32)
+    }
 }
 
 /// Milliseconds, rounded up: nothing is done early.
@@ -40,14 +48,17 @@ impl Timers {
     }
 
     /// Sees to it that connection `index` is asked at `due`, or before.
-    pub(crate) fn schedule(&mut self, index: usize, due: Time, scheduled: &mut Scheduled) {
-        let tick = tick(due);
-        #[expect(clippy::cast_possible_truncation, reason = "the lowest bits")]
-        let short = tick as u32;
-        // Ticks are compared as numbers on a circle, of which deadlines span less than a half: 24 days.
-        let is_nearer = short.wrapping_sub(scheduled.0) > u32::MAX / 2;
-        if (*scheduled == Scheduled::NEVER || is_nearer) && short != Scheduled::NEVER.0 {
-            *scheduled = Scheduled(short);
+    pub(crate) fn schedule(&mut self, index: usize, now: Time, due: Time, scheduled: &mut Scheduled) {
+        // Who has a deadline far away is asked before, in vain.
+        let mut tick = tick(due).min(tick(now) + FARTHEST);
+        if Scheduled::at(tick) == Scheduled::NEVER {
+            tick += 1;
+        }
+        let new = Scheduled::at(tick);
+        // Ticks are compared as numbers on a circle, of which those that are scheduled span less than a half.
+        let is_nearer = new.0.wrapping_sub(scheduled.0) > u32::MAX / 2;
+        if *scheduled == Scheduled::NEVER || is_nearer {
+            *scheduled = new;
             self.entries.push(Reverse(tick << INDEX_BITS | index as u64));
         }
     }
@@ -65,7 +76,7 @@ impl Timers {
         }
         self.entries.pop();
         #[expect(clippy::cast_possible_truncation, reason = "the lowest bits")]
-        Some(((entry as usize) & (MOST_CONNECTIONS - 1), Scheduled((entry >> INDEX_BITS) as u32)))
+        Some((entry as usize & (MOST_CONNECTIONS - 1), Scheduled::at(entry >> INDEX_BITS)))
     }
 
     /// Forgets everything.
