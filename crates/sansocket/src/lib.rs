@@ -99,6 +99,8 @@ pub mod handshake;
 mod limits;
 mod mask;
 mod message;
+#[cfg(feature = "alloc")]
+mod messages;
 mod negotiated;
 mod output;
 #[cfg(feature = "alloc")]
@@ -114,9 +116,11 @@ pub use event::{Binary, Compressed, Event, Kind, Text};
 pub use frame::{FrameHeader, MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode};
 pub use limits::Limits;
 pub use mask::apply_mask;
+#[cfg(feature = "alloc")]
+pub use message::OwnedMessage;
 pub use message::{Message, Piece};
 #[cfg(feature = "alloc")]
-pub use message::{Messages, OwnedMessage};
+pub use messages::Messages;
 pub use negotiated::Negotiated;
 #[cfg(feature = "alloc")]
 pub use output::BoundedOutput;
