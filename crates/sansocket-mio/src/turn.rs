@@ -40,9 +40,13 @@ impl<'d, S: Stream> Turn<'d, S> {
     }
 
     /// Gives what comes next in `input`, until there is no more: also behind a deadline, with an empty input.
-    #[inline]
+    // Inlined, the event of a whole message is matched where it is made, and is not passed in memory.
+    #[inline(always)]
     pub fn next<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
-        self.driver.next(input, self.common)
+        match self.driver.next_whole(input, self.common) {
+            Some(message) => Some(Event::Message(Received::Lent(message))),
+            None => self.driver.next(input, self.common),
+        }
     }
 
     /// The deadline has passed.

@@ -171,7 +171,7 @@ impl<S: Stream> Driver<S> {
     }
 
     /// Gives what is next in `input`, which `read` has filled.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn next<'b>(&mut self, input: &mut &'b mut [u8], common: &mut Common) -> Option<Event<'b>> {
         match &mut self.state {
             State::Open(_) => {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::mem;
+use std::ops::Range;
 use std::time::Duration;
 
 use mio::{Registry, Token};
@@ -148,7 +149,7 @@ impl<H: Handler> Connections<H> {
     /// Sends a message that was encoded before to all that are open but those that `skip` names. A peer that does not read, and so does not get
     /// it, is told off by its own queue's limit.
     pub fn broadcast(&mut self, prepared: &Prepared, skip: Option<ConnectionId>) {
-        for index in 0..self.entries.capacity() {
+        for index in self.indexes() {
             let Some(entry) = self.entries.get(index) else { continue };
             let id = entry.id(index);
             if entry.driver.may_send() && Some(id) != skip {
@@ -213,7 +214,7 @@ impl<H: Handler> Connections<H> {
     /// Accepts no more connections, closes those that are open with 1001, and ends the loop once all are gone, or after `grace`.
     pub fn shut_down(&mut self, grace: Duration) {
         self.stop_at = Some(self.common.now().after(grace));
-        for index in 0..self.entries.capacity() {
+        for index in self.indexes() {
             let Some(entry) = self.entries.get(index) else { continue };
             let id = entry.id(index);
             if entry.driver.is_opening() {
@@ -223,6 +224,11 @@ impl<H: Handler> Connections<H> {
                 let _ = self.close(id, CloseCode::GOING_AWAY, "the server shuts down");
             }
         }
+    }
+
+    /// All there are, and perhaps some that are vacant.
+    pub(super) fn indexes(&self) -> Range<usize> {
+        0..self.entries.iter().next_back().map_or(0, |(last, _)| last + 1)
     }
 
     /// The time and the settings.

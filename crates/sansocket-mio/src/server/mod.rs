@@ -263,7 +263,7 @@ impl<H: Handler> Server<H> {
         if stop_at > self.connections.common.now() {
             return;
         }
-        for index in 0..self.connections.entries.capacity() {
+        for index in self.connections.indexes() {
             if self.connections.entries.contains(index) {
                 self.take_turn(index, Driver::abandon);
             }
@@ -355,7 +355,7 @@ impl<H: Handler> Server<H> {
         *turn = None;
         if driver.is_finished() {
             // The end may have come with the flush.
-            if let Some(event) = driver.next(&mut &mut [][..], common) {
+            while let Some(event) = connections.entries[index].driver.next(&mut &mut [][..], &mut connections.common) {
                 dispatch(handler, connections, id, event);
             }
             connections.remove(index);
