@@ -1,11 +1,9 @@
 //! `sansocket connect`: lines typed are sent, what arrives is printed.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::mem;
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +14,7 @@ use clap::Args;
 use sansocket_std::{CloseCode, ConnectOptions, Error, Message, Reader, SendError, TlsConnector, Writer};
 
 use crate::trace::tracer;
+use crate::trust::Trust;
 
 /// The exit codes, beside 0 for a clean end and clap's 2 for wrong arguments.
 const EXIT_CODES: &str = "\
@@ -48,13 +47,8 @@ pub(crate) struct Connect {
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
 
-    /// Trusts the certificates in this PEM file alone, instead of those that this machine trusts.
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-
-    /// Trusts every server: encrypted, but nobody knows with whom. For experiments.
-    #[arg(long, conflicts_with = "ca")]
-    insecure: bool,
+    #[command(flatten)]
+    trust: Trust,
 
     /// Shows every frame on the standard error, in one line.
     #[arg(long)]
@@ -108,20 +102,7 @@ impl Connect {
         if !self.url.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("wss:")) {
             return Ok(None);
         }
-        Ok(Some(match &self.ca {
-            Some(file) => {
-                let pem = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-                TlsConnector::with_ca(&pem).with_context(|| format!("cannot trust {}", file.display()))?
-            }
-            None if self.insecure => {
-                eprintln!(
-                    "sansocket: warning: --insecure trusts every server; anybody on the way can read and change everything"
-                );
-                TlsConnector::insecure()
-            }
-            // A machine without roots of its own, a small container say, is none to fail on.
-            None => TlsConnector::platform_roots().unwrap_or_else(|_| TlsConnector::bundled_roots()),
-        }))
+        self.trust.connector().map(Some)
     }
 }
 

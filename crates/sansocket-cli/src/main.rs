@@ -4,6 +4,7 @@ mod bench;
 mod connect;
 mod serve;
 mod trace;
+mod trust;
 
 use std::process::ExitCode;
 

@@ -263,6 +263,29 @@ fn receive_goes_on_once_the_output_was_emptied() {
 }
 
 #[test]
+fn receive_whole_tells_a_bad_message_and_leaves_the_close_out_without_room() {
+    let error = ProtocolError::InvalidUtf8;
+    for side in SIDES {
+        for room in [0, MAX_REPLY] {
+            let mut peer = Peer::either(side);
+            let mut bytes = Frame::new(TEXT, b"ab\xFF").for_reader(side, KEY).bytes();
+            let mut input = &mut bytes[..];
+            let mut memory = vec![0; room];
+            let mut out = SliceOutput::new(&mut memory);
+            let event = peer.connection.receive_whole(&mut input, &mut out);
+            assert!(matches!(event, Some(Event::Failed(found)) if found == error), "{event:?}");
+            assert!(input.is_empty());
+            assert_eq!(peer.connection.failure(), Some(error));
+            peer.out = out.bytes().to_vec();
+            match room {
+                0 => peer.expect_wire(&[]),
+                _ => peer.expect_fail_close(error),
+            };
+        }
+    }
+}
+
+#[test]
 fn max_reply_is_the_longest_reply_there_is() {
     let mut peer = Peer::client();
     let mut queue = Vec::new();

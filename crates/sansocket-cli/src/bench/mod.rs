@@ -5,7 +5,6 @@ mod payload;
 mod report;
 mod tally;
 mod target;
-mod trust;
 
 use std::io;
 use std::process::ExitCode;
@@ -20,7 +19,7 @@ use self::payload::Payload;
 use self::report::Report;
 use self::tally::Tally;
 use self::target::Target;
-use self::trust::Trust;
+use crate::trust::Trust;
 
 /// The exit codes.
 const EXIT_CODES: &str = "\

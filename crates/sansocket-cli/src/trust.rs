@@ -1,15 +1,15 @@
-//! Whom to trust.
+//! `--ca` and `--insecure`: whom to trust.
 
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use sansocket_mio::TlsConnector;
+use sansocket_std::TlsConnector;
 
 /// Whom to trust, if the URL asks for TLS.
 #[derive(Args, Debug)]
-pub(super) struct Trust {
+pub(crate) struct Trust {
     /// Trusts the certificates in this PEM file alone, instead of those that this machine trusts.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -20,7 +20,8 @@ pub(super) struct Trust {
 }
 
 impl Trust {
-    pub(super) fn connector(&self) -> anyhow::Result<TlsConnector> {
+    /// To be asked where the URL asks for TLS: it warns.
+    pub(crate) fn connector(&self) -> anyhow::Result<TlsConnector> {
         Ok(match &self.ca {
             Some(file) => {
                 let pem = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
