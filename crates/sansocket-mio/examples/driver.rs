@@ -30,7 +30,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let more = drivers.values().any(Driver::wants_turn);
         let due = drivers.values_mut().filter_map(|driver| driver.deadline(&common)).min();
         let wait = if more { Some(Duration::ZERO) } else { due.map(|due| due.since(common.now())) };
-        poll.poll(&mut events, wait)?;
+        match poll.poll(&mut events, wait) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            result => result?,
+        }
         common.look_at_clock();
 
         for event in &events {
@@ -53,11 +56,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
 
         for driver in drivers.values_mut() {
-            if driver.deadline(&common).is_some_and(|due| due <= common.now()) {
-                driver.turn(&mut common).on_deadline();
-            }
-            if driver.wants_turn() {
-                echo(driver, &mut buffer, &mut common);
+            let is_due = driver.deadline(&common).is_some_and(|due| due <= common.now());
+            if is_due || driver.wants_turn() {
+                echo(driver, is_due, &mut buffer, &mut common);
             }
         }
         drivers.retain(|_, driver| {
@@ -70,9 +71,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-/// Reads once, and answers everything that came.
-fn echo(driver: &mut Driver<TcpStream>, buffer: &mut [u8], common: &mut Common) {
+/// Reads once, if there may be something, and answers everything that came.
+fn echo(driver: &mut Driver<TcpStream>, is_due: bool, buffer: &mut [u8], common: &mut Common) {
     let mut turn = driver.turn(common);
+    if is_due {
+        turn.on_deadline();
+    }
     let mut input = turn.read(buffer);
     while let Some(event) = turn.next(&mut input) {
         match event {

@@ -49,6 +49,8 @@
 //!
 //! # What is not here
 //!
+//! It is written for epoll and kqueue, and tested on Linux; on Windows nobody has run it.
+//!
 //! Names are not resolved: give [`Connections::connect`] a stream that is being connected to an address. Blocking sockets are in
 //! `sansocket-std`.
 //!

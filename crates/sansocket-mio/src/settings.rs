@@ -15,7 +15,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How long a peer may take for what.
     pub timeouts: Timeouts,
-    /// The limits of a handshake's head. A head is parsed in the buffer that is read into, so that must be larger.
+    /// The limits of a handshake's head. A head is parsed in the buffer that is read into, so it is refused if it is longer than that: a server's
+    /// buffer has room for up to 1 MiB of head, unless it is [made larger](crate::Server::set_read_buffer).
     pub head_limits: HeadLimits,
     /// Messages of up to so many bytes are given whole. A longer one is given in parts as they come, unless it lies whole in what was read;
     /// default `usize::MAX`: never.
@@ -25,7 +26,7 @@ pub struct Settings {
     /// Once no more bytes than this are queued again, the peer is read from, and the handler hears of it; default 64 KiB.
     pub low_mark: usize,
     /// While more bytes than this are queued, messages are refused, and the connection fails with
-    /// [`QueueOverrun`](sansocket::ProtocolError::QueueOverrun); default 16 MiB. So at most this and one message are ever queued.
+    /// [`QueueOverrun`](sansocket::ProtocolError::QueueOverrun); default 16 MiB. So at most this and one message are queued, and the replies that the protocol demands.
     pub queue: usize,
 }
 

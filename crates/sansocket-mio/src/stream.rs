@@ -27,12 +27,13 @@ pub trait Stream: Read + Write + Source {
     /// Whether the read before, which has given fewer bytes than it could, says that the next one would block. So it is with sockets, and
     /// spares them a system call; a stream on top of one may know less.
     fn short_read_is_last(&self) -> bool {
-        true
+        // Elsewhere mio tells of more only behind a call that would have blocked.
+        cfg!(unix)
     }
 
     /// The same for a write that has taken fewer bytes than it was given.
     fn short_write_is_last(&self) -> bool {
-        true
+        cfg!(unix)
     }
 
     /// Whether a vectored read fills all slices, as sockets do, and not the first one only.

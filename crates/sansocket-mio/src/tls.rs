@@ -71,6 +71,8 @@ impl<S: Stream> TlsStream<S> {
 impl<S: Stream> Read for TlsStream<S> {
     /// Reads from the stream below until that would block, or `buffer` gets something.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // What is known of the stream is as old as the last read from it.
+        self.is_drained = false;
         loop {
             match self.tls.reader().read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -65,8 +65,8 @@ impl<'d, S: Stream> Turn<'d, S> {
     /// # Errors
     ///
     /// [`SendError::Closing`]: the connection is not open. [`SendError::NoRoom`]: more is queued than
-    /// [`Settings::queue`](crate::Settings::queue), because the peer does not read; the connection has failed. Nothing of the message was sent
-    /// in either case.
+    /// [`Settings::queue`](crate::Settings::queue), because the peer does not read; the connection has failed. [`SendError::MessageUnderWay`]: another
+    /// message is being sent in parts. Nothing of the message was sent in any of these cases.
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<Sent, SendError> {
         self.driver.send(message.into(), self.common)

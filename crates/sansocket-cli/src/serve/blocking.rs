@@ -68,6 +68,9 @@ pub(super) fn run(serve: &Serve, tls: Option<TlsAcceptor>) -> anyhow::Result<()>
 fn stop_on_signal(server: Arc<Server>, address: SocketAddr) -> anyhow::Result<()> {
     super::on_signal(move || {
         server.stopping.store(true, Ordering::SeqCst);
+        // It may be waiting for a connection to end; under the lock, so that it does not miss this.
+        drop(server.connections());
+        server.closed.notify_all();
         // The loop above waits for a connection: it gets one.
         let ip = match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from([127, 0, 0, 1]),

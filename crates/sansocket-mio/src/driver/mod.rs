@@ -49,7 +49,7 @@ pub struct Driver<S> {
 }
 
 // A debug build of mio puts more into its sockets.
-#[cfg(not(debug_assertions))]
+#[cfg(all(unix, not(debug_assertions)))]
 const _: () = assert!(size_of::<Driver<mio::net::TcpStream>>() <= 224, "ten thousand of them are idle");
 
 /// What is known of the bytes to be read.
@@ -211,9 +211,10 @@ impl<S: Stream> Driver<S> {
             }
     }
 
-    /// Whether another turn is due without a further event: it [may be read](Self::may_read), or there is something to be told.
+    /// Whether another turn is due without a further event: it [may be read](Self::may_read), or its queue has drained.
     pub fn wants_turn(&self) -> bool {
-        self.may_read() || (self.load == Load::Drained && self.giving != Giving::Nothing)
+        let is_open = matches!(self.state, State::Open(_)) && self.giving != Giving::Nothing;
+        self.may_read() || (self.load == Load::Drained && is_open)
     }
 
     /// When [`Turn::on_deadline`] is due. To be asked after each turn.

@@ -80,7 +80,10 @@ impl<S: Stream> Driver<S> {
             let left = engine.payload_left();
             let is_vectored = stream.reads_vectored();
             let worth_it = if is_vectored { READ_STRAIGHT } else { buffer.len() as u64 };
-            if left >= worth_it && rare.messages.len_under_way() > 0 {
+            let there = rare.messages.len_under_way();
+            // What has to be given in parts must not get past the place where that is decided.
+            let is_whole = left.saturating_add(there as u64) <= common.settings.whole as u64;
+            if left >= worth_it && there > 0 && is_whole {
                 match rare.messages.room(left.min(LONGEST_READ)) {
                     Ok(None) => {}
                     Err(error) => {

@@ -12,13 +12,16 @@ use sansocket::{CloseCode, Kind, Limits, Message, Prepared, SendError, Time};
 use slab::Slab;
 
 use super::handler::Handler;
-use super::timers::{Scheduled, Timers};
+use super::timers::{MOST_CONNECTIONS, Scheduled, Timers};
 use crate::answer::Answer;
 use crate::driver::{Driver, Sent};
 use crate::settings::{Common, Settings};
 
 /// The first token of a connection.
 pub(crate) const FIRST_TOKEN: usize = 1 << 16;
+
+/// How long the list of those who get a turn may be before it is looked through for doubles, with few connections.
+const MOST_TOUCHED: usize = 1024;
 
 /// A connection's name on its loop. It is never given to another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -146,8 +149,10 @@ impl<H: Handler> Connections<H> {
         self.with(id, |driver, common| driver.send_prepared(prepared, common)).unwrap_or(Err(SendError::Closing))
     }
 
-    /// Sends a message that was encoded before to all that are open but those that `skip` names. A peer that does not read, and so does not get
-    /// it, is told off by its own queue's limit.
+    /// Sends a message that was encoded before to all clients whose connection is open, but for the one that `skip` names.
+    ///
+    /// It does not go to servers that this loop has connected to, for which a message cannot be encoded before, nor to a client that is being sent
+    /// another message in parts. A client that does not read fails by [`Settings::queue`]. Who needs to know of each sends to each.
     pub fn broadcast(&mut self, prepared: &Prepared, skip: Option<ConnectionId>) {
         for index in self.indexes() {
             let Some(entry) = self.entries.get(index) else { continue };
@@ -204,15 +209,21 @@ impl<H: Handler> Connections<H> {
     ///
     /// # Errors
     ///
-    /// What is wrong with the request, or what [`Poll`](mio::Poll) has against the stream, as an error of kind `InvalidInput`.
+    /// What is wrong with the request, as an error of kind `InvalidInput`; what [`Poll`](mio::Poll) has against the stream; that the loop is
+    /// being shut down, or has 16,777,216 connections.
     pub fn connect(&mut self, stream: H::Stream, request: &ClientRequest<'_>) -> io::Result<ConnectionId> {
         let invalid = |error: ClientRequestError| io::Error::new(io::ErrorKind::InvalidInput, error.to_string());
+        if self.stop_at.is_some() {
+            return Err(io::Error::other("the loop is being shut down"));
+        }
+        self.look_at_clock();
         let driver = Driver::client(stream, request, &self.common).map_err(invalid)?;
         self.insert(driver)
     }
 
     /// Accepts no more connections, closes those that are open with 1001, and ends the loop once all are gone, or after `grace`.
     pub fn shut_down(&mut self, grace: Duration) {
+        self.look_at_clock();
         self.stop_at = Some(self.common.now().after(grace));
         for index in self.indexes() {
             let Some(entry) = self.entries.get(index) else { continue };
@@ -223,6 +234,18 @@ impl<H: Handler> Connections<H> {
                 // Those that are closing already are left to it.
                 let _ = self.close(id, CloseCode::GOING_AWAY, "the server shuts down");
             }
+        }
+    }
+
+    /// Whether the loop was told to [shut down](Self::shut_down).
+    pub const fn is_shutting_down(&self) -> bool {
+        self.stop_at.is_some()
+    }
+
+    /// Looks up the time for a call from outside of the loop, which may have waited for long. What happens in a turn happens at its moment.
+    fn look_at_clock(&mut self) {
+        if self.turn.is_none() {
+            self.common.look_at_clock();
         }
     }
 
@@ -237,6 +260,9 @@ impl<H: Handler> Connections<H> {
     }
 
     pub(super) fn insert(&mut self, driver: Driver<H::Stream>) -> io::Result<ConnectionId> {
+        if self.entries.len() >= MOST_CONNECTIONS {
+            return Err(io::Error::other("so many connections have no place on one loop"));
+        }
         let vacant = self.entries.vacant_entry();
         let index = vacant.key();
         self.serial = self.serial.wrapping_add(1);
@@ -307,6 +333,11 @@ impl<H: Handler> Connections<H> {
         driver.put_aside(common);
         mem::swap(&mut common.out, aside);
         touched.push(index);
+        // A round may send to the same ones many times.
+        if touched.len() >= MOST_TOUCHED.max(2 * entries.len()) {
+            touched.sort_unstable();
+            touched.dedup();
+        }
         result
     }
 }

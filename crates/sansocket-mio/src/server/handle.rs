@@ -48,8 +48,10 @@ impl<H: Handler + 'static> Handle<H> {
     /// Calls `command` on the loop's thread, with the handler and all connections.
     pub fn run(&self, command: impl FnOnce(&mut H, &mut Connections<H>) + Send + 'static) {
         if self.commands.send(Box::new(command)).is_ok() && !self.wake.is_woken.swap(true, Ordering::SeqCst) {
-            // Without it the command waits for the next event: there is nobody to tell that the system has failed.
-            let _ = self.wake.waker.wake();
+            // If the system fails, the next command tries again: there is nobody to tell.
+            if self.wake.waker.wake().is_err() {
+                self.wake.is_woken.store(false, Ordering::SeqCst);
+            }
         }
     }
 
@@ -58,12 +60,12 @@ impl<H: Handler + 'static> Handle<H> {
         self.run(move |_, connections| _ = connections.send(id, &message));
     }
 
-    /// Sends a message to all connections that are open.
+    /// As [`Connections::broadcast`].
     pub fn broadcast(&self, prepared: Prepared) {
         self.run(move |_, connections| connections.broadcast(&prepared, None));
     }
 
-    /// Closes a connection.
+    /// Begins the closing handshake of an open connection.
     pub fn close(&self, id: ConnectionId, code: CloseCode, reason: impl Into<String>) {
         let reason = reason.into();
         self.run(move |_, connections| _ = connections.close(id, code, &reason));

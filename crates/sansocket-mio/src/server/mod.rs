@@ -215,6 +215,7 @@ impl<H: Handler> Server<H> {
     ///
     /// As [`run`](Self::run).
     pub fn run_once(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.connections.common.look_at_clock();
         let wait = [self.next_wait(), timeout].into_iter().flatten().min();
         match self.poll.poll(&mut self.events, wait) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
