@@ -9,7 +9,7 @@ macro_rules! protocol_errors {
     ($($(#[doc = $doc:literal])+ $name:ident => $code:ident, $section:literal, $text:literal;)+) => {
         /// A violation by the peer, or a limit that it overran.
         ///
-        /// Each has a close code, a section of RFC 6455 (unless its text names another) and a sentence. The sentence also
+        /// Each has a close code, a section of an RFC and a sentence. The sentence also
         /// travels as the reason of the Close that answers the violation.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
@@ -26,7 +26,7 @@ macro_rules! protocol_errors {
                 match self { $(Self::$name => CloseCode::$code,)+ }
             }
 
-            /// The section of RFC 6455 that was violated, or that allows to refuse.
+            /// The section of RFC 6455, or of the RFC that it names, that was violated, or that allows to refuse.
             pub const fn section(self) -> &'static str {
                 match self { $(Self::$name => $section,)+ }
             }
@@ -78,6 +78,10 @@ protocol_errors! {
     TooManyControlFrames => POLICY_VIOLATION, "10.4", "more pings and pongs than allowed";
     /// More is queued for the peer than a limit allows, because it does not read. Raised by adapters that queue.
     QueueOverrun => POLICY_VIOLATION, "10.4", "the peer does not read what is sent to it";
+    /// A compressed message that is not DEFLATE data, or ends inside of a block.
+    InvalidCompression => INVALID_PAYLOAD, "7.2.2 of RFC 7692", "the compressed message cannot be inflated";
+    /// More compressed messages are under way at once than a [`Pool`](crate::deflate) has decompressors for. Raised by the decompressor.
+    TooManyCompressed => TRY_AGAIN_LATER, "10.4", "too many compressed messages are under way at once";
     /// There is no memory for the message. Raised by the layers above the connection.
     OutOfMemory => INTERNAL_ERROR, "10.4", "there is no memory for the message";
     /// A rule of the application was broken. Raised by the layers above the connection.
@@ -86,7 +90,16 @@ protocol_errors! {
 
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (RFC 6455, section {})", self.text(), self.section())
+        write_with_section(f, self.text(), self.section())
+    }
+}
+
+/// A text, and the section that it stands on: of RFC 6455, if it names no other.
+pub(crate) fn write_with_section(f: &mut fmt::Formatter<'_>, text: &str, section: &str) -> fmt::Result {
+    if section.contains("RFC") {
+        write!(f, "{text} (section {section})")
+    } else {
+        write!(f, "{text} (RFC 6455, section {section})")
     }
 }
 
@@ -106,6 +119,8 @@ pub enum SendError {
     MessageUnderWay,
     /// A header without its payload, on a client, which has to mask payloads (RFC 6455, 5.1).
     MustMask,
+    /// A compressed message on a connection whose handshake has not agreed on compression (RFC 6455, 5.2).
+    NotNegotiated,
     /// A ping or pong of more than 125 bytes (RFC 6455, 5.5).
     ControlTooLong,
     /// A close reason of more than 123 bytes (RFC 6455, 5.5).
@@ -122,6 +137,7 @@ impl fmt::Display for SendError {
             Self::InvalidUtf8 => "the text is not UTF-8",
             Self::MessageUnderWay => "another message is being sent in parts and has not ended",
             Self::MustMask => "a client must mask its payloads and cannot send a header alone",
+            Self::NotNegotiated => "the opening handshake has not agreed on compression",
             Self::ControlTooLong => "a ping or pong carries at most 125 bytes",
             Self::ReasonTooLong => "a close reason has at most 123 bytes",
             Self::ReasonWithoutCode => "a close reason needs a close code",

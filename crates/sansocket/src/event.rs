@@ -227,12 +227,25 @@ pub struct Compressed<'b> {
     kind: Kind,
     first: bool,
     last: bool,
+    /// Whether a decompressor has made of it all there is.
+    pub(crate) done: bool,
 }
 
 impl<'b> Compressed<'b> {
     #[inline]
     pub(crate) const fn new(bytes: &'b [u8], kind: Kind, position: Position) -> Self {
-        Self { bytes, kind, first: position.is_first(), last: position.is_last() }
+        Self { bytes, kind, first: position.is_first(), last: position.is_last(), done: false }
+    }
+
+    /// What is left of a piece, for whoever has to set it aside and cannot keep the borrow: go on with these bytes.
+    pub const fn rest<'r>(&self, bytes: &'r [u8]) -> Compressed<'r> {
+        Compressed { bytes, kind: self.kind, first: self.first, last: self.last, done: self.done }
+    }
+
+    /// Moves it past its first `count` bytes.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn advance(&mut self, count: usize) {
+        self.bytes = &self.bytes[count..];
     }
 
     position_methods!(compressed: compressed.first, compressed.last);

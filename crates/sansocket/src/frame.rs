@@ -8,6 +8,9 @@ pub const MAX_HEADER: usize = 14;
 /// Longest payload of a control frame in bytes (RFC 6455, section 5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
 
+/// RSV1, as [`FrameHeader::reserved`] has it.
+pub(crate) const RSV1: u8 = 4;
+
 const FIN: u8 = 0x80;
 const RESERVED: u8 = 0x70;
 const MASK: u8 = 0x80;
@@ -89,6 +92,11 @@ impl FrameHeader {
             "a control frame is whole and has at most 125 bytes"
         );
         Self { fin, reserved: 0, opcode, key, payload_len }
+    }
+
+    /// The same header with RSV1, the bit of a compressed message's first frame (RFC 7692, section 6).
+    pub(crate) const fn with_rsv1(self) -> Self {
+        Self { reserved: RSV1, ..self }
     }
 
     /// Whether this is the last frame of its message.

@@ -92,6 +92,7 @@ extern crate std;
 mod close;
 mod connection;
 mod deadlines;
+pub mod deflate;
 mod error;
 mod event;
 mod frame;

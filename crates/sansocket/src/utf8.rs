@@ -10,7 +10,7 @@ use core::str;
 pub(crate) struct InvalidUtf8;
 
 /// The first bytes of a character that a chunk's end has cut. Never an impossible beginning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CutChar {
     bytes: [u8; 3],
     len: u8,

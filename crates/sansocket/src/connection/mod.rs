@@ -5,6 +5,8 @@ mod receive;
 mod send;
 
 pub use closing::{EndedBy, Ending, NextStep, Place};
+#[cfg(feature = "deflate")]
+pub(crate) use send::check_text;
 
 use closing::{Closing, Happening};
 
@@ -70,7 +72,7 @@ pub struct Connection<R> {
     control: Control,
 
     /// The message that this side has begun in parts and not ended.
-    outgoing: Option<Kind>,
+    outgoing: Option<Outgoing>,
     /// The character that the last part sent has cut.
     outgoing_cut: CutChar,
 }
@@ -97,6 +99,13 @@ struct Incoming {
     fragments: u32,
     /// Bytes so far, the frame under way included.
     bytes: u64,
+}
+
+/// A message on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Outgoing {
+    kind: Kind,
+    compressed: bool,
 }
 
 /// Which control frame the bytes in `small` belong to.
@@ -200,6 +209,12 @@ impl<R: Role> Connection<R> {
     /// Whether this side may still send messages, pings and a Close.
     pub const fn may_send(&self) -> bool {
         self.closing.may_send()
+    }
+
+    /// Whether what the peer sends still counts.
+    #[cfg(feature = "deflate")]
+    pub(crate) const fn may_receive(&self) -> bool {
+        self.closing.may_receive()
     }
 
     /// The violation that has ended the connection, from then on.

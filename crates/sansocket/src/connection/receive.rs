@@ -8,15 +8,12 @@ use core::mem;
 
 use super::{Connection, Control, Incoming, Phase};
 use crate::event::{Binary, Compressed, Event, Kind, Position, Text};
-use crate::frame::{FrameHeader, MAX_HEADER, Opcode};
+use crate::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1};
 use crate::mask::{advance_key, apply_mask, apply_mask_to_ascii, is_ascii};
 use crate::output::{MAX_REPLY, Output};
 use crate::role::Role;
 use crate::utf8::InvalidUtf8;
 use crate::{CloseFrame, ProtocolError};
-
-/// RSV1, the bit that RFC 7692 (section 6) gives to compressed messages, as [`FrameHeader::reserved`] has it.
-const RSV1: u8 = 4;
 
 impl<R: Role> Connection<R> {
     /// Takes the next event from the front of `input`, unmasks what belongs to it in place, and moves `input` past it.
@@ -191,7 +188,7 @@ impl<R: Role> Connection<R> {
         let begins_data = matches!(header.opcode(), Opcode::Text | Opcode::Binary);
         // 5.2: reserved bits "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values";
         // RFC 7692, 6.1: RSV1 is set on the first frame of a compressed message and on no other.
-        let compressed = header.reserved() == RSV1 && begins_data && self.negotiated.compression();
+        let compressed = header.reserved() == RSV1 && begins_data && self.negotiated.compression().is_some();
         if header.reserved() != 0 && !compressed {
             return Err(ProtocolError::ReservedBits);
         }
@@ -221,7 +218,8 @@ impl<R: Role> Connection<R> {
             return Err(ProtocolError::TooManyFragments);
         }
         let bytes = data.bytes.checked_add(header.payload_len());
-        let bytes = bytes.filter(|&bytes| bytes <= self.limits.message).ok_or(ProtocolError::MessageTooBig)?;
+        let most = if data.compressed { self.limits.compressed_message() } else { self.limits.message };
+        let bytes = bytes.filter(|&bytes| bytes <= most).ok_or(ProtocolError::MessageTooBig)?;
         self.incoming = Some(Incoming { fragments, bytes, ..data });
         self.begin_payload(Phase::Data, header);
         Ok(())

@@ -1,7 +1,7 @@
 //! What this side sends: everything ends up in [`Connection::put_frame`].
 
-use super::Connection;
 use super::closing::{Happening, Reply};
+use super::{Connection, Outgoing};
 use crate::close::MAX_REASON;
 use crate::event::Kind;
 use crate::frame::{FrameHeader, MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode};
@@ -69,15 +69,51 @@ impl<R: Role> Connection<R> {
         last: bool,
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
-        let opcode = self.part_opcode(kind)?;
+        let outgoing = Outgoing { kind, compressed: false };
+        let opcode = self.part_opcode(outgoing)?;
         let cut = match kind {
             Kind::Text => check_text(self.outgoing_cut, part, last)?,
             Kind::Binary => CutChar::EMPTY,
         };
         self.put_frame(opcode, last, part, out)?;
         self.outgoing_cut = cut;
-        self.outgoing = (!last).then_some(kind);
+        self.outgoing = (!last).then_some(outgoing);
         Ok(())
+    }
+
+    /// Sends a part of a message that was compressed as RFC 7692 (section 7.2.1) says, as a frame; `last` ends the message. With feature
+    /// `deflate`, `Compressor` calls this.
+    ///
+    /// The engine does not look into it: that a text message is UTF-8 once it is inflated is the caller's promise here.
+    ///
+    /// # Errors
+    ///
+    /// [`NotNegotiated`](SendError::NotNegotiated); [`Closing`](SendError::Closing), [`NoRoom`](SendError::NoRoom);
+    /// [`MessageUnderWay`](SendError::MessageUnderWay) if the message under way is of another kind or is not compressed.
+    pub fn send_compressed(
+        &mut self,
+        kind: Kind,
+        part: &[u8],
+        last: bool,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        let outgoing = Outgoing { kind, compressed: true };
+        let opcode = self.part_opcode(outgoing)?;
+        if self.negotiated.compression().is_none() {
+            return Err(SendError::NotNegotiated);
+        }
+        // RFC 7692, 6.1: RSV1 on the first frame of a compressed message, and on no other.
+        let rsv1 = opcode != Opcode::Continuation;
+        self.put_frame_with(opcode, last, rsv1, part, out)?;
+        self.outgoing = (!last).then_some(outgoing);
+        Ok(())
+    }
+
+    /// Whether [`send_compressed`](Self::send_compressed) has anything against the next part.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn check_compressed(&self, kind: Kind) -> Result<(), SendError> {
+        self.part_opcode(Outgoing { kind, compressed: true })?;
+        if self.negotiated.compression().is_none() { Err(SendError::NotNegotiated) } else { Ok(()) }
     }
 
     /// Sends the header of a part alone, for writes that gather: the caller sends `out`, and behind it the `len` bytes of payload
@@ -101,7 +137,8 @@ impl<R: Role> Connection<R> {
         last: bool,
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
-        let header = FrameHeader::new(self.part_opcode(kind)?, last, len, None);
+        let outgoing = Outgoing { kind, compressed: false };
+        let header = FrameHeader::new(self.part_opcode(outgoing)?, last, len, None);
         // 5.1: "a client MUST mask all frames that it sends to the server".
         if !self.role.is_server() {
             return Err(SendError::MustMask);
@@ -113,7 +150,7 @@ impl<R: Role> Connection<R> {
             return Err(SendError::NoRoom);
         }
         put_header(header, out);
-        self.outgoing = (!last).then_some(kind);
+        self.outgoing = (!last).then_some(outgoing);
         Ok(())
     }
 
@@ -129,15 +166,27 @@ impl<R: Role> Connection<R> {
         prepared: &crate::Prepared,
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
+        let frame = self.prepared_frame(prepared)?;
+        if out.room() < frame.len() {
+            return Err(SendError::NoRoom);
+        }
+        out.put(frame);
+        Ok(())
+    }
+
+    /// What [`send_prepared`](Self::send_prepared) would put: the frame for this client, compressed or not. For those who queue what they
+    /// send by themselves, and queue this next.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "alloc")]
+    pub fn prepared_frame<'p>(&self, prepared: &'p crate::Prepared) -> Result<&'p alloc::sync::Arc<[u8]>, SendError> {
         self.check_whole()?;
         if !self.role.is_server() {
             return Err(SendError::MustMask);
         }
-        if out.room() < prepared.frame().len() {
-            return Err(SendError::NoRoom);
-        }
-        out.put(prepared.frame());
-        Ok(())
+        Ok(prepared.frame_for(self.negotiated.compression()))
     }
 
     /// Sends a ping of at most 125 bytes. The peer's answer comes as [`Event::Pong`](crate::Event::Pong).
@@ -234,7 +283,7 @@ impl<R: Role> Connection<R> {
 
     /// Whether a whole message may be sent now.
     #[inline]
-    const fn check_whole(&self) -> Result<(), SendError> {
+    pub(crate) const fn check_whole(&self) -> Result<(), SendError> {
         match self.outgoing {
             _ if !self.closing.may_send() => Err(SendError::Closing),
             Some(_) => Err(SendError::MessageUnderWay),
@@ -242,14 +291,14 @@ impl<R: Role> Connection<R> {
         }
     }
 
-    /// The opcode of the next part of a message of `kind`.
-    fn part_opcode(&self, kind: Kind) -> Result<Opcode, SendError> {
-        match (self.outgoing, kind) {
+    /// The opcode of the next part of such a message.
+    fn part_opcode(&self, outgoing: Outgoing) -> Result<Opcode, SendError> {
+        match (self.outgoing, outgoing.kind) {
             // 5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
             _ if !self.closing.may_send() => Err(SendError::Closing),
             (None, Kind::Text) => Ok(Opcode::Text),
             (None, Kind::Binary) => Ok(Opcode::Binary),
-            (Some(under_way), _) if under_way == kind => Ok(Opcode::Continuation),
+            (Some(under_way), _) if under_way == outgoing => Ok(Opcode::Continuation),
             // 5.4: "The fragments of one message MUST NOT be interleaved between the fragments of another message".
             (Some(_), _) => Err(SendError::MessageUnderWay),
         }
@@ -298,6 +347,18 @@ impl<R: Role> Connection<R> {
         payload: &[u8],
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
+        self.put_frame_with(opcode, fin, false, payload, out)
+    }
+
+    #[inline]
+    fn put_frame_with(
+        &mut self,
+        opcode: Opcode,
+        fin: bool,
+        rsv1: bool,
+        payload: &[u8],
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
         // A slice is shorter than 2^63 bytes, so neither the header nor the sum can overflow.
         let unmasked = FrameHeader::new(opcode, fin, payload.len() as u64, None);
         let needed = unmasked.encoded_len() + if self.role.is_server() { 0 } else { 4 } + payload.len();
@@ -307,6 +368,7 @@ impl<R: Role> Connection<R> {
         // 10.3: the payload is fixed; only now is the key drawn. 5.3: each frame has a new one.
         let key = self.role.next_key();
         let header = FrameHeader::new(opcode, fin, payload.len() as u64, key);
+        let header = if rsv1 { header.with_rsv1() } else { header };
         out.reserve(needed);
         put_header(header, out);
         match key {
@@ -339,7 +401,7 @@ fn put_header(header: FrameHeader, out: &mut (impl Output + ?Sized)) {
 }
 
 /// 5.6: a text message is UTF-8 as a whole; "a particular text frame might include a partial UTF-8 sequence".
-fn check_text(mut cut: CutChar, part: &[u8], last: bool) -> Result<CutChar, SendError> {
+pub(crate) fn check_text(mut cut: CutChar, part: &[u8], last: bool) -> Result<CutChar, SendError> {
     let (head, rest) = part.split_at(cut.missing().min(part.len()));
     let valid = cut.extend(head).and_then(|_| if cut.is_empty() { cut.split(rest).map(drop) } else { Ok(()) });
     match valid {

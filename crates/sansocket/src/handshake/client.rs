@@ -9,6 +9,7 @@ use super::head::{
 use super::origin::Origin;
 use super::uri::Uri;
 use super::{VERSION, key, put_all};
+use crate::deflate::{self, Parameters, Policy};
 use crate::{Negotiated, Output};
 
 /// A request to be sent. The headers that make it a handshake are its own; all others are the caller's.
@@ -45,13 +46,14 @@ pub struct ClientRequest<'a> {
     pub(super) origin: Option<&'a str>,
     pub(super) protocols: &'a [&'a str],
     pub(super) headers: &'a [(&'a str, &'a str)],
+    pub(super) compression: &'a [Policy],
     limits: HeadLimits,
 }
 
 impl<'a> ClientRequest<'a> {
     /// A request for what `uri` names.
     pub const fn new(uri: &Uri<'a>) -> Self {
-        Self { uri: *uri, origin: None, protocols: &[], headers: &[], limits: HeadLimits::DEFAULT }
+        Self { uri: *uri, origin: None, protocols: &[], headers: &[], compression: &[], limits: HeadLimits::DEFAULT }
     }
 
     /// Sends an `Origin`, as browsers do.
@@ -69,6 +71,13 @@ impl<'a> ClientRequest<'a> {
     /// Adds headers, names and values: `Authorization` or `Cookie`, say.
     pub const fn headers(mut self, headers: &'a [(&'a str, &'a str)]) -> Self {
         self.headers = headers;
+        self
+    }
+
+    /// Offers permessage-deflate (RFC 7692): one offer for each policy, in order of preference. Whoever asks for this has to inflate what
+    /// comes: [`Event::Compressed`](crate::Event::Compressed).
+    pub const fn compression(mut self, policies: &'a [Policy]) -> Self {
+        self.compression = policies;
         self
     }
 
@@ -96,7 +105,7 @@ impl<'a> ClientRequest<'a> {
             scanner: Scanner::new(self.limits),
             start: 0,
             accept: key::accept(&key),
-            offered: Offered::Lent(self.protocols),
+            offered: Offered::Lent(self.protocols, self.compression),
             failed: None,
         })
     }
@@ -130,6 +139,12 @@ impl<'a> ClientRequest<'a> {
         if !self.protocols.is_empty() {
             line(&["\r\n"]);
         }
+        for (at, offer) in deflate::offers(self.compression).enumerate() {
+            line(&[if at == 0 { "Sec-WebSocket-Extensions: " } else { ", " }, offer.as_str()]);
+        }
+        if !self.compression.is_empty() {
+            line(&["\r\n"]);
+        }
         for (name, value) in self.headers {
             line(&[name, ": ", value, "\r\n"]);
         }
@@ -156,20 +171,28 @@ pub struct ClientHandshake<'a> {
     failed: Option<ResponseError>,
 }
 
-/// The subprotocols that were offered.
+/// The subprotocols and the compression that were offered.
 #[derive(Clone, Debug)]
 enum Offered<'a> {
-    Lent(&'a [&'a str]),
+    Lent(&'a [&'a str], &'a [Policy]),
     #[cfg(feature = "alloc")]
-    Owned(alloc::boxed::Box<[alloc::boxed::Box<str>]>),
+    Owned(alloc::boxed::Box<[alloc::boxed::Box<str>]>, alloc::boxed::Box<[Policy]>),
 }
 
 impl Offered<'_> {
     fn includes(&self, protocol: &[u8]) -> bool {
         match self {
-            Self::Lent(offered) => offered.iter().any(|offered| offered.as_bytes() == protocol),
+            Self::Lent(offered, _) => offered.iter().any(|offered| offered.as_bytes() == protocol),
             #[cfg(feature = "alloc")]
-            Self::Owned(offered) => offered.iter().any(|offered| offered.as_bytes() == protocol),
+            Self::Owned(offered, _) => offered.iter().any(|offered| offered.as_bytes() == protocol),
+        }
+    }
+
+    fn compression(&self) -> &[Policy] {
+        match self {
+            Self::Lent(_, policies) => policies,
+            #[cfg(feature = "alloc")]
+            Self::Owned(_, policies) => policies,
         }
     }
 }
@@ -203,10 +226,12 @@ impl ClientHandshake<'_> {
     #[cfg(feature = "alloc")]
     pub fn into_owned(self) -> ClientHandshake<'static> {
         let Self { limits, scanner, start, accept, offered, failed } = self;
-        let offered = Offered::Owned(match offered {
-            Offered::Lent(offered) => offered.iter().map(|&protocol| protocol.into()).collect(),
-            Offered::Owned(offered) => offered,
-        });
+        let offered = match offered {
+            Offered::Lent(protocols, policies) => {
+                Offered::Owned(protocols.iter().map(|&protocol| protocol.into()).collect(), policies.into())
+            }
+            Offered::Owned(protocols, policies) => Offered::Owned(protocols, policies),
+        };
         ClientHandshake { limits, scanner, start, accept, offered, failed }
     }
 
@@ -229,11 +254,15 @@ impl ClientHandshake<'_> {
             // Who gives less than before gets no panic for it.
             let Some(head) = bytes.get(self.start..self.start + len) else { return Ok(ResponseProgress::Incomplete) };
             let (status, reason) = parse_response(head, headers)?;
-            let response = Response { status, reason, headers: Headers::of(head), head_len: self.start + len };
+            let headers = Headers::of(head);
+            let negotiated = Negotiated::default();
+            let response = Response { status, reason, headers, head_len: self.start + len, negotiated };
             match status {
                 101 => {
-                    check_response(response.headers(), self.accept, |protocol| self.offered.includes(protocol))?;
-                    return Ok(ResponseProgress::Accepted(response));
+                    let is_offered = |protocol: &[u8]| self.offered.includes(protocol);
+                    let policies = self.offered.compression();
+                    let negotiated = check_response(response.headers(), self.accept, is_offered, policies)?;
+                    return Ok(ResponseProgress::Accepted(Response { negotiated, ..response }));
                 }
                 // RFC 9110, 15.2: interim responses come before the final one, and a client must be able to take them.
                 100..=199 => {
@@ -252,7 +281,8 @@ pub(super) fn check_response<'b>(
     headers: impl Iterator<Item = (&'b str, &'b [u8])> + Clone,
     accept: [u8; 28],
     is_offered: impl Fn(&[u8]) -> bool,
-) -> Result<(), ResponseError> {
+    compression: &[Policy],
+) -> Result<Negotiated, ResponseError> {
     let all = || headers.clone();
     // Item 2: "or the |Upgrade| header field contains a value that is not an ASCII case-insensitive match for the value
     // 'websocket'".
@@ -268,20 +298,26 @@ pub(super) fn check_response<'b>(
     if !single(all(), "Sec-WebSocket-Accept").is_ok_and(|value| value == Some(&accept)) {
         return Err(ResponseError::Accept);
     }
-    check_choices(headers, is_offered)
+    check_choices(headers, is_offered, compression)
 }
 
-/// Checks that the server has chosen nothing that was not offered.
+/// Checks that the server has chosen nothing that was not offered, and gives what it has.
 pub(super) fn check_choices<'b>(
     headers: impl Iterator<Item = (&'b str, &'b [u8])> + Clone,
     is_offered: impl Fn(&[u8]) -> bool,
-) -> Result<(), ResponseError> {
+    compression: &[Policy],
+) -> Result<Negotiated, ResponseError> {
     let all = || headers.clone();
-    // 4.1, item 5: no extension that was not asked for. None is asked for.
-    match extensions(all()).next() {
-        None => {}
-        Some(Ok(_)) => return Err(ResponseError::Extension),
-        Some(Err(_)) => return Err(ResponseError::MalformedExtensions),
+    let mut agreed: Option<Parameters> = None;
+    for extension in extensions(all()) {
+        let extension = extension.map_err(|_| ResponseError::MalformedExtensions)?;
+        // 4.1, item 5: no extension that was not asked for. RFC 7692, 5: two that both want RSV1 are one too many.
+        if compression.is_empty() || extension.name() != deflate::NAME || agreed.is_some() {
+            return Err(ResponseError::Extension);
+        }
+        // RFC 7692, 7: a client fails the connection if the answer is invalid, or not one to its offers.
+        let parameters = deflate::agree(compression, &extension).map_err(|_| ResponseError::Compression)?;
+        agreed = Some(parameters);
     }
     // 4.1, item 6: no subprotocol that was not asked for; 11.3.4: at most one header.
     match single(all(), "Sec-WebSocket-Protocol") {
@@ -289,7 +325,7 @@ pub(super) fn check_choices<'b>(
         Ok(Some(protocol)) if is_offered(protocol) => {}
         _ => return Err(ResponseError::Protocol),
     }
-    Ok(())
+    Ok(Negotiated::new(agreed))
 }
 
 /// A server's response.
@@ -299,6 +335,7 @@ pub struct Response<'b> {
     reason: &'b str,
     headers: Headers<'b>,
     head_len: usize,
+    negotiated: Negotiated,
 }
 
 impl<'b> Response<'b> {
@@ -328,8 +365,8 @@ impl<'b> Response<'b> {
     }
 
     /// What a connection that was accepted has negotiated.
-    pub fn negotiated(&self) -> Negotiated {
-        Negotiated::default()
+    pub const fn negotiated(&self) -> Negotiated {
+        self.negotiated
     }
 
     /// The bytes up to the head's end, interim responses included. Behind them lie the first frames, or the start of the body.

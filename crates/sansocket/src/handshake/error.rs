@@ -149,16 +149,19 @@ pub enum ResponseError {
     Extension,
     /// `Sec-WebSocket-Extensions` does not follow its grammar.
     MalformedExtensions,
+    /// The server's answer to the offers of permessage-deflate is invalid, or does not fit any of them (RFC 7692, section 7).
+    Compression,
     /// The server has chosen a subprotocol that was not asked for, or more than one.
     Protocol,
 }
 
 impl ResponseError {
-    /// The section of RFC 6455 that makes the connection fail.
+    /// The section of RFC 6455, or of the RFC that it names, that makes the connection fail.
     pub const fn section(self) -> &'static str {
         match self {
             Self::MalformedExtensions => "9.1",
             Self::HeadTooLarge | Self::TooManyHeaders => "10.4",
+            Self::Compression => "7 of RFC 7692",
             _ => "4.1",
         }
     }
@@ -178,9 +181,10 @@ impl fmt::Display for ResponseError {
             Self::Accept => "the response's Sec-WebSocket-Accept is missing or wrong",
             Self::Extension => "the server chose an extension that was not asked for",
             Self::MalformedExtensions => "the response's Sec-WebSocket-Extensions header is malformed",
+            Self::Compression => "the response's permessage-deflate is invalid or answers no offer",
             Self::Protocol => "the server chose a subprotocol that was not asked for",
         };
-        write!(f, "{text} (RFC 6455, section {})", self.section())
+        crate::error::write_with_section(f, text, self.section())
     }
 }
 

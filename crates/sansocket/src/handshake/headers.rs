@@ -4,12 +4,15 @@
 //! Headers come in as pairs of name and value and go out the same way. With the types of the crate `http`:
 //! `map.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))`.
 
+use super::Extension;
 use super::error::{AnswerError, RequestError};
+use super::extension::extensions;
 use super::head::{elements, is_target, single, values};
 use super::key;
 use super::origin::{Authority, OriginPolicy};
 use super::server::{Accept, check_choices, check_request, check_version};
 use crate::Negotiated;
+use crate::deflate::{self, HeaderValue};
 
 #[cfg(feature = "alloc")]
 use super::client::{self, ClientRequest, check_response};
@@ -115,6 +118,12 @@ impl<'h, H: Iterator<Item = (&'h str, &'h [u8])> + Clone> Upgrade<H> {
             .filter_map(|protocol| core::str::from_utf8(protocol).ok())
     }
 
+    /// The extensions that the client offers, in order of preference.
+    pub fn extensions(&self) -> impl Iterator<Item = Extension<'h>> + use<'h, H> {
+        // They were found to follow the grammar.
+        extensions(self.headers.clone()).filter_map(Result::ok)
+    }
+
     /// The origin of the page whose script connects.
     pub fn origin(&self) -> Option<&'h [u8]> {
         single(self.headers.clone(), "Origin").ok().flatten()
@@ -127,7 +136,10 @@ impl<'h, H: Iterator<Item = (&'h str, &'h [u8])> + Clone> Upgrade<H> {
     /// What is wrong with `accept`.
     pub fn accept<'a>(&self, accept: &Accept<'a>) -> Result<(UpgradeResponse<'a>, Negotiated), AnswerError> {
         accept.check(|protocol| self.protocols().any(|offered| offered == protocol))?;
-        Ok((UpgradeResponse { accept: *accept, key: self.accept }, Negotiated::default()))
+        let agreement = accept.choose(deflate::valid_offers(self.extensions()));
+        let negotiated = Negotiated::new(agreement.map(|agreement| agreement.parameters));
+        let extensions = agreement.map(|agreement| agreement.header());
+        Ok((UpgradeResponse { accept: *accept, key: self.accept, extensions }, negotiated))
     }
 }
 
@@ -136,6 +148,7 @@ impl<'h, H: Iterator<Item = (&'h str, &'h [u8])> + Clone> Upgrade<H> {
 pub struct UpgradeResponse<'a> {
     accept: Accept<'a>,
     key: Option<[u8; 28]>,
+    extensions: Option<HeaderValue>,
 }
 
 impl UpgradeResponse<'_> {
@@ -150,7 +163,13 @@ impl UpgradeResponse<'_> {
         let upgrade =
             key.map(|key| [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-accept", key)]);
         let protocol = self.accept.chosen_protocol().map(|protocol| ("sec-websocket-protocol", protocol));
-        upgrade.into_iter().flatten().chain(protocol).chain(self.accept.further_headers().iter().copied())
+        let extensions = self.extensions.as_ref().map(|value| ("sec-websocket-extensions", value.as_str()));
+        upgrade
+            .into_iter()
+            .flatten()
+            .chain(protocol)
+            .chain(extensions)
+            .chain(self.accept.further_headers().iter().copied())
     }
 }
 
@@ -162,6 +181,7 @@ pub struct UpgradeOffer<'a> {
     /// `None`: an extended CONNECT, which knows no key.
     accept: Option<[u8; 28]>,
     protocols: &'a [&'a str],
+    compression: &'a [deflate::Policy],
     uri: Uri<'a>,
     target: String,
 }
@@ -202,8 +222,14 @@ impl<'a> UpgradeOffer<'a> {
         if !request.protocols.is_empty() {
             headers.push(("sec-websocket-protocol", request.protocols.join(", ")));
         }
+        if !request.compression.is_empty() {
+            let offers: Vec<_> = deflate::offers(request.compression).collect();
+            let offers: Vec<_> = offers.iter().map(HeaderValue::as_str).collect();
+            headers.push(("sec-websocket-extensions", offers.join(", ")));
+        }
         headers.extend(request.headers.iter().map(|&(name, value)| (name, value.into())));
-        Ok(Self { headers, accept: None, protocols: request.protocols, uri: request.uri, target })
+        let ClientRequest { protocols, compression, uri, .. } = *request;
+        Ok(Self { headers, accept: None, protocols, compression, uri, target })
     }
 
     /// The headers, names in lower case where they are ours.
@@ -240,14 +266,14 @@ impl<'a> UpgradeOffer<'a> {
         headers: impl Iterator<Item = (&'h str, &'h [u8])> + Clone,
     ) -> Result<(Negotiated, Option<&'h str>), ResponseError> {
         let is_offered = |protocol: &[u8]| self.protocols.iter().any(|offered| offered.as_bytes() == protocol);
-        match (self.accept, status) {
-            (Some(accept), 101) => check_response(headers.clone(), accept, is_offered)?,
+        let negotiated = match (self.accept, status) {
+            (Some(accept), 101) => check_response(headers.clone(), accept, is_offered, self.compression)?,
             // RFC 8441, 5: "a 2xx response".
-            (None, 200..=299) => client::check_choices(headers.clone(), is_offered)?,
+            (None, 200..=299) => client::check_choices(headers.clone(), is_offered, self.compression)?,
             _ => return Err(ResponseError::Status),
-        }
+        };
         let protocol = values(headers, "Sec-WebSocket-Protocol").next();
-        Ok((Negotiated::default(), protocol.and_then(|protocol| core::str::from_utf8(protocol).ok())))
+        Ok((negotiated, protocol.and_then(|protocol| core::str::from_utf8(protocol).ok())))
     }
 }
 

@@ -7,6 +7,7 @@ use super::head::{
 };
 use super::origin::{Authority, OriginPolicy};
 use super::{VERSION, key, put_all};
+use crate::deflate::{self, Agreement, Element, Policy};
 use crate::{Negotiated, Output};
 
 /// How many subprotocols a request may offer. They are compared with each other, so the number is bounded.
@@ -296,7 +297,8 @@ impl<'b> Request<'b> {
     ///
     /// What is wrong with `accept`; nothing was written.
     pub fn accept(&self, accept: &Accept<'_>, out: &mut (impl Output + ?Sized)) -> Result<Negotiated, AnswerError> {
-        write_accept(key::accept(self.key), accept, |protocol| self.protocols().any(|offered| offered == protocol), out)
+        let is_offered = |protocol: &str| self.protocols().any(|offered| offered == protocol);
+        write_accept(key::accept(self.key), accept, is_offered, deflate::valid_offers(self.extensions()), out)
     }
 
     /// Rejects: writes the response, behind which the transport is to be drained and closed.
@@ -311,16 +313,22 @@ impl<'b> Request<'b> {
     /// Lets go of the received bytes, to answer later.
     #[cfg(feature = "alloc")]
     pub fn defer(&self) -> PendingAnswer {
-        PendingAnswer { accept: key::accept(self.key), protocols: self.protocols().map(Into::into).collect() }
+        PendingAnswer {
+            accept: key::accept(self.key),
+            protocols: self.protocols().map(Into::into).collect(),
+            compression: deflate::valid_offers(self.extensions()).collect(),
+        }
     }
 }
 
-/// An answer that is still owed, for those who have to ask elsewhere first. Holds 52 bytes and the subprotocols offered.
+/// An answer that is still owed, for those who have to ask elsewhere first. Holds 60 bytes, the subprotocols offered, and 5 bytes for each offer
+/// of compression.
 #[cfg(feature = "alloc")]
 #[derive(Clone, Debug)]
 pub struct PendingAnswer {
     accept: [u8; 28],
     protocols: alloc::boxed::Box<[alloc::boxed::Box<str>]>,
+    compression: alloc::boxed::Box<[Element]>,
 }
 
 #[cfg(feature = "alloc")]
@@ -331,7 +339,8 @@ impl PendingAnswer {
     ///
     /// What is wrong with `accept`; nothing was written.
     pub fn accept(&self, accept: &Accept<'_>, out: &mut (impl Output + ?Sized)) -> Result<Negotiated, AnswerError> {
-        write_accept(self.accept, accept, |protocol| self.protocols.iter().any(|offered| **offered == *protocol), out)
+        let is_offered = |protocol: &str| self.protocols.iter().any(|offered| **offered == *protocol);
+        write_accept(self.accept, accept, is_offered, self.compression.iter().copied(), out)
     }
 
     /// As [`Request::reject`].
@@ -376,17 +385,25 @@ impl<'b> Iterator for Protocols<'b> {
 pub struct Accept<'a> {
     protocol: Option<&'a str>,
     headers: &'a [(&'a str, &'a str)],
+    compression: Option<Policy>,
 }
 
 impl<'a> Accept<'a> {
-    /// No subprotocol, no further headers.
+    /// No subprotocol, no further headers, no compression.
     pub const fn new() -> Self {
-        Self { protocol: None, headers: &[] }
+        Self { protocol: None, headers: &[], compression: None }
     }
 
     /// Chooses a subprotocol out of those that the client offers.
     pub const fn protocol(mut self, protocol: &'a str) -> Self {
         self.protocol = Some(protocol);
+        self
+    }
+
+    /// Accepts permessage-deflate (RFC 7692), if the client offers it in a way that the policy allows. Whoever asks for this has to inflate
+    /// what comes: [`Event::Compressed`](crate::Event::Compressed).
+    pub const fn compression(mut self, policy: Policy) -> Self {
+        self.compression = Some(policy);
         self
     }
 
@@ -406,6 +423,11 @@ impl<'a> Accept<'a> {
     /// The headers added.
     pub(super) const fn further_headers(&self) -> &'a [(&'a str, &'a str)] {
         self.headers
+    }
+
+    /// What is chosen out of the client's offers of compression.
+    pub(super) fn choose(&self, offers: impl Iterator<Item = Element>) -> Option<Agreement> {
+        deflate::choose(self.compression?, offers)
     }
 
     pub(super) fn check(&self, is_offered: impl Fn(&str) -> bool) -> Result<(), AnswerError> {
@@ -449,9 +471,11 @@ fn write_accept(
     accept_key: [u8; 28],
     accept: &Accept<'_>,
     is_offered: impl Fn(&str) -> bool,
+    offers: impl Iterator<Item = Element>,
     out: &mut (impl Output + ?Sized),
 ) -> Result<Negotiated, AnswerError> {
     accept.check(is_offered)?;
+    let agreement = accept.choose(offers);
     put_all(out, |put| {
         // 4.2.2, item 5.
         put(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
@@ -460,10 +484,13 @@ fn write_accept(
         if let Some(protocol) = accept.protocol {
             write_header("Sec-WebSocket-Protocol", protocol, put);
         }
+        if let Some(agreement) = &agreement {
+            write_header("Sec-WebSocket-Extensions", agreement.header().as_str(), put);
+        }
         accept.headers.iter().for_each(|(name, value)| write_header(name, value, put));
         put(b"\r\n");
     })?;
-    Ok(Negotiated::default())
+    Ok(Negotiated::new(agreement.map(|agreement| agreement.parameters)))
 }
 
 fn write_reject(reject: &Reject<'_>, out: &mut (impl Output + ?Sized)) -> Result<(), AnswerError> {
