@@ -66,7 +66,7 @@ impl Prepared {
         let mut compressor = Compressor::new(Parameters { server: window, client: window }, true, config, pool);
         let mut part = message.as_bytes();
         let (mut payload, mut is_compressed) = (Vec::new(), false);
-        if compressor.begins(choice, part.len()) {
+        if compressor.takes(choice, part.len() >= config.threshold) {
             while let Some(fragment) = compressor.compress(&mut part, true) {
                 is_compressed = fragment.is_compressed();
                 payload.extend_from_slice(fragment.as_bytes());

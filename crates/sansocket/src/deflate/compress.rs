@@ -176,11 +176,12 @@ impl Compressor {
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
         let message = message.into();
-        connection.check_whole()?;
-        if !self.begins(choice, message.as_bytes().len()) {
-            return connection.send(message, out);
+        if self.begin(message.as_bytes().len(), choice, connection)? {
+            self.send_begun(message.kind(), message.as_bytes(), true, connection, out)
+                .inspect_err(|_| self.go_back(None))
+        } else {
+            connection.send(message, out)
         }
-        self.send_begun(message.kind(), message.as_bytes(), true, connection, out)
     }
 
     /// Sends a part of a message, at once; `last` ends it. The choice for a message's first part holds for all of it, and
@@ -198,18 +199,19 @@ impl Compressor {
         connection: &mut Connection<R>,
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
-        if !self.part_begins(part, last, choice, connection.is_sending()) {
-            return connection.send_part(kind, part, last, out);
+        let before = self.message;
+        if self.begin_part(kind, part, last, choice, connection)? {
+            let sent = self.send_begun(kind, part, last, connection, out);
+            if sent.is_err() {
+                self.go_back(before);
+            }
+            sent
+        } else {
+            connection.send_part(kind, part, last, out)
         }
-        let cut = self.check_part(kind, part, last)?;
-        self.send_begun(kind, part, last, connection, out)?;
-        if let Some(message) = &mut self.message {
-            message.cut = cut;
-        }
-        Ok(())
     }
 
-    /// Sends what is to be compressed, or nothing.
+    /// Sends what was begun, or nothing.
     fn send_begun<R: Role>(
         &mut self,
         kind: Kind,
@@ -219,12 +221,8 @@ impl Compressor {
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
         // Once the codec has seen the part, there is no way back.
-        if let Err(error) = connection
-            .check_compressed(kind)
-            .and_then(|()| if out.room() < most_bytes(part.len()) { Err(SendError::NoRoom) } else { Ok(()) })
-        {
-            self.message = self.message.filter(|message| message.begun);
-            return Err(error);
+        if out.room() < most_bytes(part.len()) {
+            return Err(SendError::NoRoom);
         }
         while let Some(fragment) = self.compress(&mut part, last) {
             fragment.send(kind, connection, out)?;
@@ -232,21 +230,76 @@ impl Compressor {
         Ok(())
     }
 
-    /// Whether a whole message of `len` bytes is to be compressed: then it is [begun](Self::compress), and else it may be sent as it is.
-    pub fn begins(&mut self, choice: Compress, len: usize) -> bool {
-        self.may_begin(choice, len >= self.threshold)
-    }
-
-    /// As [`begins`](Self::begins), for a part of a message, the first one or a later one; `is_sending`:
-    /// [whether one was sent before](Connection::is_sending).
-    pub fn part_begins(&mut self, part: &[u8], last: bool, choice: Compress, is_sending: bool) -> bool {
-        if self.message.is_some() || is_sending {
-            return self.message.is_some();
+    /// Begins a message of `len` bytes, if it is to be compressed: then all of it goes through [`compress`](Self::compress). False: it is
+    /// to be sent as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send`], but for the output.
+    pub fn begin<R: Role>(
+        &mut self,
+        len: usize,
+        choice: Compress,
+        connection: &Connection<R>,
+    ) -> Result<bool, SendError> {
+        connection.check_whole()?;
+        let taken = self.takes(choice, len >= self.threshold);
+        if taken && connection.negotiated().compression().is_none() {
+            self.go_back(None);
+            return Err(SendError::NotNegotiated);
         }
-        self.may_begin(choice, !last || part.len() >= self.threshold)
+        Ok(taken)
     }
 
-    fn may_begin(&mut self, choice: Compress, is_worth_it: bool) -> bool {
+    /// Begins a part of a message, or goes on with the next one, if the message is compressed: then all of the part goes through
+    /// [`compress`](Self::compress). False: it is to be sent as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send_part`], but for the output, if the part is to be compressed.
+    pub fn begin_part<R: Role>(
+        &mut self,
+        kind: Kind,
+        part: &[u8],
+        last: bool,
+        choice: Compress,
+        connection: &Connection<R>,
+    ) -> Result<bool, SendError> {
+        let before = self.message;
+        if before.is_none() && (connection.is_sending() || !self.takes(choice, !last || part.len() >= self.threshold)) {
+            return Ok(false);
+        }
+        let checked = connection.check_compressed(kind).and_then(|()| match (kind, &self.message) {
+            (Kind::Text, Some(message)) => check_text(message.cut, part, last),
+            _ => Ok(CutChar::EMPTY),
+        });
+        match checked {
+            Ok(cut) => {
+                self.message = self.message.map(|message| UnderWay { cut, ..message });
+                Ok(true)
+            }
+            Err(error) => {
+                self.go_back(before);
+                Err(error)
+            }
+        }
+    }
+
+    /// Nothing was done since the message was like this.
+    fn go_back(&mut self, message: Option<UnderWay>) {
+        self.message = message;
+        self.release();
+    }
+
+    /// Gives the codec back between messages, unless it has to remember them.
+    fn release(&mut self) {
+        if self.message.is_none() && !self.takeover {
+            self.codec = None;
+        }
+    }
+
+    /// Takes on a message that begins, if it is to be compressed.
+    pub(crate) fn takes(&mut self, choice: Compress, is_worth_it: bool) -> bool {
         let Some(settings) = &self.settings else { return false };
         if choice == Compress::Never || (choice == Compress::Auto && !is_worth_it) {
             return false;
@@ -260,27 +313,13 @@ impl Compressor {
         self.codec.is_some()
     }
 
-    /// RFC 6455, 5.6: looks whether a part of a text may be sent, before it is compressed.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidUtf8`](SendError::InvalidUtf8).
-    fn check_part(&self, kind: Kind, part: &[u8], last: bool) -> Result<CutChar, SendError> {
-        match (kind, &self.message) {
-            (Kind::Text, Some(message)) => check_text(message.cut, part, last),
-            _ => Ok(CutChar::EMPTY),
-        }
-    }
-
-    /// Takes from the front of a part of a message that was [begun](Self::begins), and gives the next frame's payload. `None`: nothing more
+    /// Takes from the front of a part of a message that was [begun](Self::begin), and gives the next frame's payload. `None`: nothing more
     /// comes of it. To be called until then, and everything it gives is to be sent, or the connection to be given up.
     ///
     /// [`send`](Self::send) is built of this. It is for those who hold the connection under a lock and want to compress outside of it.
     pub fn compress<'f, 'p: 'f>(&'f mut self, part: &mut &'p [u8], last: bool) -> Option<Fragment<'f>> {
-        if self.message.is_none() && !self.takeover {
-            // Only now: what was given last lay in the codec's memory.
-            self.codec = None;
-        }
+        // Only now: what was given last lay in the codec's memory.
+        self.release();
         let message = self.message.as_mut()?;
         let deflater = self.codec.as_mut()?;
         if part.is_empty() && !last && !message.pending {
