@@ -45,15 +45,17 @@ pub struct Messages {
     received: usize,
     /// The message of which pieces were appended, and whose end has not come.
     under_way: Option<Kind>,
+    /// The message that was joined last, as long as it is here.
+    whole: Option<Kind>,
 }
 
 impl Messages {
     /// Holds no memory until a message comes in several pieces.
     pub const fn new() -> Self {
-        Self { text: String::new(), binary: Vec::new(), received: 0, under_way: None }
+        Self { text: String::new(), binary: Vec::new(), received: 0, under_way: None, whole: None }
     }
 
-    /// Adds a piece that is not its message's last.
+    /// Adds a piece. Behind a message's last, [`message`](Self::message) lends it and [`take`](Self::take) gives it away.
     ///
     /// # Errors
     ///
@@ -65,7 +67,8 @@ impl Messages {
             self.text.clear();
             self.received = 0;
         }
-        self.under_way = (!piece.is_last()).then_some(piece.kind());
+        let kind = Some(piece.kind());
+        (self.under_way, self.whole) = if piece.is_last() { (None, kind) } else { (kind, None) };
         match piece {
             Piece::Text(text) => {
                 let text = text.as_str();
@@ -116,10 +119,21 @@ impl Messages {
     pub fn finish_owned<'b>(&mut self, last: impl Into<Piece<'b>>) -> Result<OwnedMessage, ProtocolError> {
         let last = last.into();
         self.append(last)?;
-        Ok(match last.kind() {
-            Kind::Text => OwnedMessage::Text(core::mem::take(&mut self.text)),
-            Kind::Binary => OwnedMessage::Binary(self.take_binary()),
+        Ok(self.take_kind(last.kind()))
+    }
+
+    /// The message that was joined, until the next message's first piece comes. `None`: its last piece has not come, or it was given away.
+    pub fn message(&self) -> Option<Message<'_>> {
+        Some(match self.whole? {
+            Kind::Text => Message::Text(&self.text),
+            Kind::Binary => Message::Binary(&self.binary[..self.received]),
         })
+    }
+
+    /// As [`message`](Self::message), and gives it away.
+    pub fn take(&mut self) -> Option<OwnedMessage> {
+        let kind = self.whole?;
+        Some(self.take_kind(kind))
     }
 
     /// How many bytes of the message under way have come; 0, if none is.
@@ -166,7 +180,7 @@ impl Messages {
             Some(piece) => {
                 self.received += piece.as_bytes().len();
                 if piece.is_last() {
-                    self.under_way = None;
+                    (self.under_way, self.whole) = (None, Some(Kind::Binary));
                 }
                 piece.is_last()
             }
@@ -174,22 +188,26 @@ impl Messages {
         }
     }
 
-    /// Gives away the message that [`received`](Self::received) has made whole.
-    pub fn take(&mut self) -> OwnedMessage {
-        OwnedMessage::Binary(self.take_binary())
-    }
-
-    fn take_binary(&mut self) -> Vec<u8> {
-        let mut binary = core::mem::take(&mut self.binary);
-        binary.truncate(self.received);
-        self.received = 0;
-        binary
+    fn take_kind(&mut self, kind: Kind) -> OwnedMessage {
+        self.whole = None;
+        match kind {
+            Kind::Text => OwnedMessage::Text(core::mem::take(&mut self.text)),
+            Kind::Binary => {
+                let mut binary = core::mem::take(&mut self.binary);
+                binary.truncate(self.received);
+                self.received = 0;
+                OwnedMessage::Binary(binary)
+            }
+        }
     }
 
     /// Lends memory, the last message's say, for the next message of this kind. Nothing happens while one is under way.
     pub fn reuse(&mut self, kind: Kind, mut memory: Vec<u8>) {
+        if self.under_way.is_some() {
+            return;
+        }
+        self.whole = None;
         match kind {
-            _ if self.under_way.is_some() => {}
             Kind::Text => {
                 memory.clear();
                 self.text = String::from_utf8(memory).unwrap_or_default();
@@ -251,7 +269,7 @@ mod tests {
                 room.copy_from_slice(&left[..count]);
                 left = &left[count..];
                 if messages.received(count, &mut connection) {
-                    return messages.take();
+                    return messages.take().unwrap();
                 }
                 continue;
             }
@@ -332,7 +350,9 @@ mod tests {
         let (payload, wire) = frames(Kind::Binary, &[10]);
         messages.room(6).unwrap().unwrap().copy_from_slice(&wire[wire.len() - 6..]);
         assert!(messages.received(6, &mut connection));
-        assert_eq!(messages.take(), OwnedMessage::Binary(payload));
+        assert_eq!(messages.message(), Some(Message::Binary(&payload)));
+        assert_eq!(messages.take(), Some(OwnedMessage::Binary(payload)));
+        assert_eq!(messages.take(), None);
     }
 
     #[test]

@@ -42,7 +42,8 @@ impl<R: Role> Connection<R> {
     /// Whether `input` holds the rest of a message's last frame: without more input, `receive` will give the last piece of a message (a
     /// character that was cut may come before it, as a piece of its own), or find the message to be bad, if the output has room for [`MAX_REPLY`](crate::MAX_REPLY) bytes.
     ///
-    /// An adapter that lends messages out of its own buffer asks this before it borrows the buffer for good.
+    /// An adapter that lends messages out of its own buffer asks this before it borrows the buffer for good. A compressed message has no
+    /// pieces that could be lent from there: of such a one, this is false.
     pub fn completes_message(&self, input: &[u8]) -> bool {
         self.data_ahead(input).is_some_and(|data| data.fin && data.left <= data.there as u64)
     }
@@ -58,13 +59,18 @@ impl<R: Role> Connection<R> {
         match self.phase {
             _ if !self.closing.may_receive() => None,
             Phase::Control => None,
+            Phase::Data if self.incoming.is_some_and(|incoming| incoming.compressed) => None,
             Phase::Data => Some(DataAhead { fin: self.fin, left: self.payload_left, there: input.len() }),
             Phase::Header => {
                 let (joined, len) = self.join_header(input);
                 let (header, end) = FrameHeader::parse(&joined[..len]).ok().flatten()?;
                 let there = input.len() - (end - usize::from(self.held));
                 let data = DataAhead { fin: header.is_fin(), left: header.payload_len(), there };
-                (!header.opcode().is_control()).then_some(data)
+                let compressed = match self.incoming {
+                    Some(incoming) => incoming.compressed,
+                    None => header.reserved() == RSV1 && self.negotiated.compression().is_some(),
+                };
+                (!header.opcode().is_control() && !compressed).then_some(data)
             }
         }
     }

@@ -3,7 +3,7 @@
 use zlib_rs::{DeflateError, DeflateFlush};
 
 use super::pool::{Deflater, DeflaterSettings, Held, Pool, SCRATCH};
-use super::{Parameters, Policy, Window, WindowBits};
+use super::{Compress, Parameters, Policy, Window, WindowBits};
 use crate::connection::check_text;
 use crate::event::Kind;
 use crate::frame::MAX_HEADER;
@@ -36,21 +36,6 @@ impl Default for Config {
     fn default() -> Self {
         Self::DEFAULT
     }
-}
-
-/// Whether a message is compressed.
-///
-/// Where an attacker can have text of his own sent beside a secret, in one message or with `takeover` in several, the length of what is
-/// sent tells him what he has guessed right (CRIME, BREACH; RFC 7692, section 8). Such messages are for [`Never`](Self::Never).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Compress {
-    /// If it is long enough ([`Config::threshold`]) and gets shorter by it.
-    #[default]
-    Auto,
-    /// It goes as it is, and leaves no trace in the compressor.
-    Never,
-    /// In any case, if that was agreed on and a compressor is to be had.
-    Always,
 }
 
 /// Compresses what is sent, where the opening handshake has agreed on it.
@@ -322,11 +307,12 @@ impl Compressor {
         self.release();
         let message = self.message.as_mut()?;
         let deflater = self.codec.as_mut()?;
-        if part.is_empty() && !last && !message.pending {
-            return None;
-        }
         let is_first = !message.begun;
         message.begun = true;
+        if part.is_empty() && !last && !message.pending {
+            // A message that begins with nothing begins all the same: no other may come in between.
+            return is_first.then_some(Fragment { bytes: &[], compressed: true, last });
+        }
         let whole = *part;
         let Deflater { codec, scratch, carried, .. } = &mut **deflater;
         let mut filled = 0;

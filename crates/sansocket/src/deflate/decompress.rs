@@ -5,6 +5,7 @@ use zlib_rs::{Inflate, InflateFlush, Status};
 use super::Parameters;
 use super::pool::{Codec, Held, Pool};
 use crate::event::{Binary, Compressed, Event, Kind, Position, Text};
+use crate::message::Piece;
 use crate::utf8::{CutChar, InvalidUtf8};
 use crate::{Connection, Output, ProtocolError, Role};
 
@@ -49,9 +50,21 @@ pub struct Decompressor {
     pool: Pool,
     /// Between messages: only if it has to remember the last ones.
     codec: Option<Held<Inflate>>,
-    /// Whether the codec is at the beginning of its data: nothing was fed to it, or nothing behind a final block.
-    at_start: bool,
+    /// Whether the codec is between two blocks: nothing was fed to it, or nothing behind a final block or a message's end.
+    at_border: bool,
     message: Option<Message>,
+    /// What was given last.
+    given: Option<(Given, Position)>,
+}
+
+/// What a piece consists of.
+#[derive(Clone, Copy, Debug)]
+enum Given {
+    /// So many bytes of the scratch.
+    Binary(usize),
+    Text(usize),
+    /// A character that was cut.
+    Char(char),
 }
 
 /// The message under way.
@@ -72,7 +85,7 @@ impl Decompressor {
     /// agreed on for the peer, it keeps it from then on, else it is borrowed from `pool` for the length of a message.
     pub fn new(parameters: Parameters, is_server: bool, pool: &Pool) -> Self {
         let takeover = parameters.of(!is_server).takeover;
-        Self { takeover, pool: pool.clone(), codec: None, at_start: true, message: None }
+        Self { takeover, pool: pool.clone(), codec: None, at_border: true, message: None, given: None }
     }
 
     /// Whether it holds nothing: another one in its place would do the same.
@@ -99,30 +112,64 @@ impl Decompressor {
             (self.codec, self.message) = (None, None);
             return None;
         }
-        if piece.done || scratch.is_empty() {
-            return None;
-        }
-        match self.next(piece, scratch, connection.limits().message) {
-            Ok(event) => event,
+        match self.inflate_within(connection.limits().message, piece, scratch) {
+            Ok(Some(Piece::Text(text))) => Some(Event::Text(text)),
+            Ok(Some(Piece::Binary(binary))) => Some(Event::Binary(binary)),
+            Ok(None) => None,
             Err(error) => {
-                piece.done = true;
-                (self.codec, self.message) = (None, None);
                 connection.fail(error, out);
                 Some(Event::Failed(error))
             }
         }
     }
 
-    fn next<'s>(
+    /// As [`inflate`](Self::inflate), for who holds the connection under a lock and wants to inflate outside of it, for a message of up to
+    /// `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// What the connection is to [fail](Connection::fail) with.
+    pub fn inflate_within<'s>(
         &mut self,
+        limit: u64,
         piece: &mut Compressed<'_>,
         scratch: &'s mut [u8],
+    ) -> Result<Option<Piece<'s>>, ProtocolError> {
+        if piece.done || scratch.is_empty() {
+            return Ok(None);
+        }
+        self.given = None;
+        let inflated = self.next(limit, piece, scratch);
+        if inflated.is_err() {
+            piece.done = true;
+            (self.codec, self.message) = (None, None);
+        }
+        inflated
+    }
+
+    /// The piece that the last call has given, once more, out of the same `scratch`: for who could not keep the borrow. A text is validated
+    /// once more. `None`: the last call gave none, or failed.
+    pub fn piece<'s>(&self, scratch: &'s [u8]) -> Option<Piece<'s>> {
+        let (given, position) = self.given?;
+        Some(match given {
+            Given::Binary(len) => Piece::Binary(Binary::new(scratch.get(..len)?, position)),
+            Given::Text(len) => {
+                Piece::Text(Text::decoded(simdutf8::basic::from_utf8(scratch.get(..len)?).ok()?, position))
+            }
+            Given::Char(char) => Piece::Text(Text::char(char, position)),
+        })
+    }
+
+    fn next<'s>(
+        &mut self,
         limit: u64,
-    ) -> Result<Option<Event<'s>>, ProtocolError> {
+        piece: &mut Compressed<'_>,
+        scratch: &'s mut [u8],
+    ) -> Result<Option<Piece<'s>>, ProtocolError> {
         if self.codec.is_none() {
             let lent = if self.takeover { Some(Held::own(&())) } else { self.pool.lend(&()) };
             self.codec = Some(lent.ok_or(ProtocolError::TooManyCompressed)?);
-            self.at_start = true;
+            self.at_border = true;
         }
         let codec = self.codec.as_mut().expect("it was just taken");
         let message = self.message.get_or_insert_default();
@@ -131,65 +178,78 @@ impl Decompressor {
         let finishes_char = text && !message.cut.is_empty();
         let most = if finishes_char { message.cut.missing() } else { usize::MAX };
         // One byte above the limit tells as much as all of them.
-        let left = usize::try_from((limit - message.inflated).saturating_add(1)).unwrap_or(usize::MAX);
+        let left = usize::try_from(limit.saturating_sub(message.inflated).saturating_add(1)).unwrap_or(usize::MAX);
         let most = most.min(left).min(scratch.len());
         let room = &mut scratch[..most];
 
         let mut filled = 0;
-        while filled < room.len() && (!piece.as_bytes().is_empty() || message.pending) {
-            let (taken, made, status) = step(codec, piece.as_bytes(), &mut room[filled..], InflateFlush::NoFlush)?;
+        // Told only if the text in front of it has no fault: what a peer is told must not depend on how the bytes are cut.
+        let mut fault = None;
+        while fault.is_none() && filled < room.len() && (!piece.as_bytes().is_empty() || message.pending) {
+            let (taken, made, status) = step(codec, piece.as_bytes(), &mut room[filled..], InflateFlush::NoFlush);
             piece.advance(taken);
             filled += made;
-            self.at_start &= taken == 0;
+            self.at_border &= taken == 0;
             message.pending = filled == room.len();
             match status {
                 // RFC 7692, 7.2.3.4: a peer may end its data with a final block at any time. What follows is new data.
-                Status::StreamEnd => {
+                Ok(Status::StreamEnd) => {
                     Codec::reset(&mut **codec);
-                    self.at_start = true;
+                    self.at_border = true;
                 }
                 // Nothing keeps it from going on, but it does not.
-                _ if taken == 0 && made == 0 && !piece.as_bytes().is_empty() => {
-                    return Err(ProtocolError::InvalidCompression);
+                Ok(_) if taken == 0 && made == 0 && !piece.as_bytes().is_empty() => {
+                    fault = Some(ProtocolError::InvalidCompression);
                 }
-                _ => {}
+                Ok(_) => {}
+                Err(error) => fault = Some(error),
             }
         }
         message.inflated += filled as u64;
         if message.inflated > limit {
-            return Err(ProtocolError::MessageTooBig);
+            // The byte that is too much is not looked at.
+            filled = filled.saturating_sub(1);
+            fault = Some(ProtocolError::MessageTooBig);
         }
-        let used_up = filled < room.len();
+        let used_up = fault.is_none() && filled < room.len();
         let last = used_up && piece.is_last();
-        if last && !self.at_start {
-            end(codec, &mut room[filled..])?;
+        if last && !self.at_border {
+            fault = end(codec, &mut room[filled..]).err();
+            self.at_border = true;
         }
         piece.done = used_up;
-        if filled == 0 && !last {
+        if filled == 0 && !last && fault.is_none() {
             return Ok(None);
         }
         let position = Position::new(!message.begun, last);
         message.begun = true;
         let bytes = &room[..filled];
-        let event = match piece.kind() {
-            Kind::Binary => Event::Binary(Binary::new(bytes, position)),
-            Kind::Text => Event::Text(if finishes_char {
-                message.cut.extend(bytes)?.map_or(Text::decoded("", position), |char| Text::char(char, position))
-            } else {
-                Text::decoded(message.cut.split(bytes)?, position)
-            }),
-        };
-        if last {
-            // RFC 6455, 5.6: the message as a whole is UTF-8.
-            if !message.cut.is_empty() {
-                return Err(InvalidUtf8.into());
+        let (inflated, given) = match piece.kind() {
+            Kind::Binary => (Piece::Binary(Binary::new(bytes, position)), Given::Binary(filled)),
+            Kind::Text if finishes_char => match message.cut.extend(bytes)? {
+                Some(char) => (Piece::Text(Text::char(char, position)), Given::Char(char)),
+                None => (Piece::Text(Text::decoded("", position)), Given::Text(0)),
+            },
+            Kind::Text => {
+                let text = message.cut.split(bytes)?;
+                (Piece::Text(Text::decoded(text, position)), Given::Text(text.len()))
             }
+        };
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        // RFC 6455, 5.6: the message as a whole is UTF-8.
+        if last && !message.cut.is_empty() {
+            return Err(InvalidUtf8.into());
+        }
+        self.given = Some((given, position));
+        if last {
             self.message = None;
             if !self.takeover {
                 self.codec = None;
             }
         }
-        Ok(Some(event))
+        Ok(Some(inflated))
     }
 }
 
@@ -197,24 +257,24 @@ impl Decompressor {
 ///
 /// Where it does not complete an empty block, the message has ended inside of one: its last bytes would be an invention of ours, and a
 /// message that refers to it would be nonsense. The codec stops at the end of a block, so an empty one has taken four bytes and made
-/// none; at a border it takes nothing.
+/// none. Where the message has ended between two blocks, it takes the fifth, for the length of a block that never comes.
 fn end(codec: &mut Inflate, room: &mut [u8]) -> Result<(), ProtocolError> {
-    match step(codec, &TAIL, room, InflateFlush::Block)? {
-        (0 | 4, 0, Status::Ok | Status::BufError) => Ok(()),
+    match step(codec, &TAIL, room, InflateFlush::Block) {
+        (4, 0, Ok(Status::Ok)) => Ok(()),
         _ => Err(ProtocolError::InvalidCompression),
     }
 }
 
-/// Calls the codec once: how much it has taken and made.
+/// Calls the codec once: how much it has taken and made, also in front of a fault.
 fn step(
     codec: &mut Inflate,
     input: &[u8],
     room: &mut [u8],
     flush: InflateFlush,
-) -> Result<(usize, usize, Status), ProtocolError> {
+) -> (usize, usize, Result<Status, ProtocolError>) {
     let before = (codec.total_in(), codec.total_out());
-    let status = codec.decompress(input, room, flush).map_err(|_| ProtocolError::InvalidCompression)?;
+    let status = codec.decompress(input, room, flush).map_err(|_| ProtocolError::InvalidCompression);
     let taken = usize::try_from(codec.total_in() - before.0).unwrap_or(usize::MAX);
     let made = usize::try_from(codec.total_out() - before.1).unwrap_or(usize::MAX);
-    Ok((taken, made, status))
+    (taken, made, status)
 }

@@ -81,6 +81,11 @@ impl<'a> ClientRequest<'a> {
         self
     }
 
+    /// The policies by which compression is offered.
+    pub const fn offered_compression(&self) -> &'a [Policy] {
+        self.compression
+    }
+
     /// Sets the limits of the response's head.
     pub const fn limits(mut self, limits: HeadLimits) -> Self {
         self.limits = limits;

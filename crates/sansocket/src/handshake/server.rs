@@ -407,6 +407,17 @@ impl<'a> Accept<'a> {
         self
     }
 
+    /// Declines compression, as [`new`](Self::new) does.
+    pub const fn uncompressed(mut self) -> Self {
+        self.compression = None;
+        self
+    }
+
+    /// What is accepted of compression.
+    pub const fn accepted_compression(&self) -> Option<Policy> {
+        self.compression
+    }
+
     /// The subprotocol chosen.
     pub const fn chosen_protocol(&self) -> Option<&'a str> {
         self.protocol
