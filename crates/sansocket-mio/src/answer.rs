@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use sansocket::Negotiated;
+use sansocket::deflate::Policy;
 use sansocket::handshake::{Accept, AnswerError, OriginPolicy, PendingAnswer, Reject, Request};
 
 /// What a server answers to a request.
@@ -23,7 +24,7 @@ pub struct Answer {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Decision {
-    Accept { protocol: Option<Cow<'static, str>> },
+    Accept { protocol: Option<Cow<'static, str>>, compression: bool },
     Reject { status: u16, body: Cow<'static, [u8]> },
     Later,
 }
@@ -31,7 +32,7 @@ pub(crate) enum Decision {
 impl Answer {
     /// Opens the connection.
     pub const fn accept() -> Self {
-        Self { decision: Decision::Accept { protocol: None }, headers: Vec::new() }
+        Self { decision: Decision::Accept { protocol: None, compression: true }, headers: Vec::new() }
     }
 
     /// Refuses with a status of 300 to 599.
@@ -51,8 +52,18 @@ impl Answer {
 
     /// Chooses a subprotocol out of those that the client offers. Of no meaning to a refusal.
     pub fn protocol(mut self, chosen: impl Into<Cow<'static, str>>) -> Self {
-        if let Decision::Accept { protocol } = &mut self.decision {
+        if let Decision::Accept { protocol, .. } = &mut self.decision {
             *protocol = Some(chosen.into());
+        }
+        self
+    }
+
+    /// Declines what the client offers of compression, whatever [`Settings::compression`](crate::Settings::compression) says. Of no meaning to
+    /// a refusal.
+    #[cfg(feature = "deflate")]
+    pub const fn uncompressed(mut self) -> Self {
+        if let Decision::Accept { compression, .. } = &mut self.decision {
+            *compression = false;
         }
         self
     }
@@ -83,11 +94,20 @@ impl Answer {
     }
 
     /// Writes it. `None`: it is a refusal, or none yet.
-    pub(crate) fn write(&self, owed: &dyn Owed, out: &mut Vec<u8>) -> Result<Option<Negotiated>, AnswerError> {
+    pub(crate) fn write(
+        &self,
+        owed: &dyn Owed,
+        policy: Option<Policy>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Negotiated>, AnswerError> {
         let headers: Vec<(&str, &str)> = self.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
         match &self.decision {
-            Decision::Accept { protocol } => {
+            Decision::Accept { protocol, compression } => {
                 let accept = Accept::new().headers(&headers);
+                let accept = match policy.filter(|_| *compression) {
+                    Some(policy) => accept.compression(policy),
+                    None => accept,
+                };
                 let accept = protocol.as_deref().map_or(accept, |protocol| accept.protocol(protocol));
                 owed.accept(&accept, out).map(Some)
             }

@@ -69,8 +69,8 @@ impl<'b> Part<'b> {
         Self { first: piece.is_first(), last: piece.is_last(), content: Content::Lent(piece) }
     }
 
-    pub(crate) const fn joined(beginning: OwnedMessage, last: bool) -> Self {
-        Self { content: Content::Joined(beginning), first: true, last }
+    pub(crate) const fn joined(bytes: OwnedMessage, first: bool, last: bool) -> Self {
+        Self { content: Content::Joined(bytes), first, last }
     }
 
     /// What the message is.

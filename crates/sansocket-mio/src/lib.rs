@@ -58,6 +58,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
+//! | `deflate` | no | permessage-deflate: [`Settings::compression`], `send_with` |
 //! | `tls` | no | `TlsStream` and `TlsListener`, by rustls |
 
 mod answer;
@@ -81,6 +82,8 @@ pub use stream::Stream;
 pub use tls::{TlsListener, TlsStream};
 pub use turn::Turn;
 
+#[cfg(feature = "deflate")]
+pub use sansocket::deflate;
 pub use sansocket::handshake::{ClientRequest, HeadLimits, OriginPolicy, Request, Response, Uri};
 pub use sansocket::{
     CloseCode, CloseFrame, EndedBy, Ending, Kind, Limits, Message, OwnedMessage, Prepared, ProtocolError, SendError,

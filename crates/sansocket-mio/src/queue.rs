@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
-
-use sansocket::Prepared;
+use std::sync::Arc;
 
 /// Bytes are kept in blocks of this size, so that memory is given back while the socket takes them, and none is ever moved.
 const BLOCK: usize = 32 * 1024;
@@ -24,14 +23,14 @@ pub(crate) struct Queue {
 enum Block {
     Bytes(Vec<u8>),
     /// A message that others have queued as well.
-    Prepared(Prepared),
+    Shared(Arc<[u8]>),
 }
 
 impl Block {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Bytes(bytes) => bytes,
-            Self::Prepared(prepared) => prepared.frame(),
+            Self::Shared(frame) => frame,
         }
     }
 }
@@ -56,9 +55,9 @@ impl Queue {
         self.blocks.extend(bytes.chunks(BLOCK).map(|block| Block::Bytes(block.to_vec())));
     }
 
-    pub(crate) fn push_prepared(&mut self, prepared: &Prepared) {
-        self.len += prepared.frame().len();
-        self.blocks.push_back(Block::Prepared(prepared.clone()));
+    pub(crate) fn push_shared(&mut self, frame: Arc<[u8]>) {
+        self.len += frame.len();
+        self.blocks.push_back(Block::Shared(frame));
     }
 
     /// Writes once. Gives how many bytes that could have been, and how many it were.

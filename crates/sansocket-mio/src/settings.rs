@@ -2,8 +2,12 @@
 
 use std::time::Instant;
 
+#[cfg(feature = "deflate")]
+use sansocket::deflate;
 use sansocket::handshake::HeadLimits;
 use sansocket::{Limits, OwnedMessage, Time, Timeouts};
+#[cfg(feature = "deflate")]
+use sansocket::{Message, Prepared};
 
 /// The most bytes that are kept for the output, from one turn to the next, and for joined messages, from one to the next.
 const KEPT: usize = 128 * 1024;
@@ -28,6 +32,9 @@ pub struct Settings {
     /// While more bytes than this are queued, messages are refused, and the connection fails with
     /// [`QueueOverrun`](sansocket::ProtocolError::QueueOverrun); default 16 MiB. So at most this and one message are queued, and the replies that the protocol demands.
     pub queue: usize,
+    /// How messages are compressed, where the peer agrees on it: servers accept it, clients offer it; default `None`, not at all.
+    #[cfg(feature = "deflate")]
+    pub compression: Option<deflate::Config>,
 }
 
 impl Settings {
@@ -40,7 +47,23 @@ impl Settings {
         high_mark: 256 * 1024,
         low_mark: 64 * 1024,
         queue: 16 * 1024 * 1024,
+        #[cfg(feature = "deflate")]
+        compression: None,
     };
+}
+
+impl Settings {
+    /// What a server accepts of compression.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn policy(&self) -> Option<deflate::Policy> {
+        self.compression.map(|config| config.policy)
+    }
+
+    /// What nobody here could inflate is not accepted.
+    #[cfg(not(feature = "deflate"))]
+    pub(crate) const fn policy(&self) -> Option<sansocket::deflate::Policy> {
+        None
+    }
 }
 
 impl Default for Settings {
@@ -60,13 +83,62 @@ pub struct Common {
     /// Whether there is more to be taken behind what was taken last.
     pub(crate) has_more: bool,
     /// The memory of the last message that was joined, for the next one, if it is not too much to be kept.
-    spare: Option<Vec<u8>>,
+    pub(crate) spare: Option<Vec<u8>>,
+    #[cfg(feature = "deflate")]
+    pub(crate) codecs: Codecs,
+}
+
+/// What is needed to compress and to inflate, one connection after another.
+#[cfg(feature = "deflate")]
+#[derive(Debug, Default)]
+pub(crate) struct Codecs {
+    pub(crate) pool: deflate::Pool,
+    /// Where pieces of messages are inflated to, before they are joined. Empty until the first one comes.
+    pub(crate) scratch: Box<[u8]>,
+}
+
+/// How much is inflated at once, in bytes.
+#[cfg(feature = "deflate")]
+const SCRATCH: usize = 16 * 1024;
+
+#[cfg(feature = "deflate")]
+impl Codecs {
+    /// Takes the scratch, to be put back.
+    pub(crate) fn take_scratch(&mut self) -> Box<[u8]> {
+        if self.scratch.is_empty() { vec![0; SCRATCH].into() } else { std::mem::take(&mut self.scratch) }
+    }
 }
 
 impl Common {
     /// Nothing queued, at the beginning of time.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, start: Instant::now(), now: Time::default(), out: Vec::new(), has_more: false, spare: None }
+        Self {
+            settings,
+            start: Instant::now(),
+            now: Time::default(),
+            out: Vec::new(),
+            has_more: false,
+            spare: None,
+            #[cfg(feature = "deflate")]
+            codecs: Codecs::default(),
+        }
+    }
+
+    /// Sets the pool that connections borrow compressors and decompressors from: one of several loops, or one with other limits. To be called before
+    /// there are connections. Without it, a loop has its own, with [`PoolLimits::DEFAULT`](deflate::PoolLimits::DEFAULT).
+    #[cfg(feature = "deflate")]
+    pub fn set_pool(&mut self, pool: deflate::Pool) {
+        self.codecs.pool = pool;
+    }
+
+    /// Encodes a message once for many clients, and if it is worth it, compresses it once for all of them that have agreed on what the settings
+    /// say.
+    #[cfg(feature = "deflate")]
+    pub fn prepare<'m>(&self, message: impl Into<Message<'m>>, compress: deflate::Compress) -> Prepared {
+        match &self.settings.compression {
+            Some(config) => Prepared::compressed(message, compress, config, &self.codecs.pool),
+            None => Prepared::new(message),
+        }
     }
 
     /// The settings.
@@ -98,11 +170,6 @@ impl Common {
         // as much as the longest message again, twice, for good.
         memory.clear();
         memory.shrink_to(1);
-    }
-
-    /// Memory for a message, if some was kept.
-    pub(crate) const fn spare(&mut self) -> Option<Vec<u8>> {
-        self.spare.take()
     }
 
     /// Forgets what was put, and gives back memory that a long turn has taken.

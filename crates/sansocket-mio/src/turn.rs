@@ -1,5 +1,6 @@
 //! A connection's turn.
 
+use sansocket::deflate::Compress;
 use sansocket::handshake::Request;
 use sansocket::{CloseCode, Kind, Message, Prepared, SendError};
 
@@ -69,7 +70,17 @@ impl<'d, S: Stream> Turn<'d, S> {
     /// message is being sent in parts. Nothing of the message was sent in any of these cases.
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<Sent, SendError> {
-        self.driver.send(message.into(), self.common)
+        self.driver.send(message.into(), Compress::Auto, self.common)
+    }
+
+    /// As [`send`](Self::send), and says whether the message is compressed; `send` leaves that to its length.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "deflate")]
+    pub fn send_with<'m>(&mut self, message: impl Into<Message<'m>>, compress: Compress) -> Result<Sent, SendError> {
+        self.driver.send(message.into(), compress, self.common)
     }
 
     /// Sends a part of a message, whose length nobody needs to know; `last` ends it. Parts of a text may cut characters.
@@ -78,7 +89,24 @@ impl<'d, S: Stream> Turn<'d, S> {
     ///
     /// As [`send`](Self::send), and [`SendError::InvalidUtf8`], [`SendError::MessageUnderWay`].
     pub fn send_part(&mut self, kind: Kind, part: &[u8], last: bool) -> Result<Sent, SendError> {
-        self.driver.send_part(kind, part, last, self.common)
+        self.driver.send_part(kind, part, last, Compress::Auto, self.common)
+    }
+
+    /// As [`send_part`](Self::send_part), and says with a message's first part whether all of it is compressed; `send_part` compresses unless the
+    /// first part is the last and short.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "deflate")]
+    pub fn send_part_with(
+        &mut self,
+        kind: Kind,
+        part: &[u8],
+        last: bool,
+        compress: Compress,
+    ) -> Result<Sent, SendError> {
+        self.driver.send_part(kind, part, last, compress, self.common)
     }
 
     /// Sends a message that was encoded before. Only a server can.

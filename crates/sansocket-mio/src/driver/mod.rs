@@ -1,5 +1,10 @@
 //! One connection over a socket that does not block.
 
+#[cfg(feature = "deflate")]
+mod deflate;
+#[cfg(not(feature = "deflate"))]
+#[path = "no_deflate.rs"]
+mod deflate;
 mod opening;
 mod receive;
 mod send;
@@ -8,7 +13,7 @@ mod write;
 use std::io;
 
 use mio::Interest;
-use sansocket::handshake::{ClientRequest, ClientRequestError};
+use sansocket::handshake::{ClientHandshake, ClientRequest, ClientRequestError};
 use sansocket::{
     CloseFrame, Connection, Deadlines, Either, Ending, Limits, Messages, NextStep, OwnedMessage, RandomKeys, Time,
 };
@@ -123,6 +128,7 @@ struct Rare {
     whole: Option<OwnedMessage>,
     /// What came behind a head while that waited for its answer.
     unread: Vec<u8>,
+    codecs: deflate::Codecs,
     /// What was discarded.
     drained: usize,
     /// Why the socket ended.
@@ -137,6 +143,7 @@ impl Rare {
             && self.unread.is_empty()
             && self.drained == 0
             && self.error.is_none()
+            && self.codecs.is_idle()
     }
 }
 
@@ -166,9 +173,8 @@ impl<S: Stream> Driver<S> {
     /// What is wrong with the request.
     pub fn client(stream: S, request: &ClientRequest<'_>, common: &Common) -> Result<Self, ClientRequestError> {
         let mut queued = Vec::new();
-        // RFC 6455, 4.1, item 7: a nonce "selected randomly for each connection".
-        let handshake = request.limits(common.settings.head_limits).start(rand::random(), &mut queued)?;
-        let mut this = Self::new(stream, Opening::client(handshake.into_owned(), common.now), common);
+        let handshake = start(request, &common.settings, &mut queued)?;
+        let mut this = Self::new(stream, Opening::client(handshake, common.now), common);
         this.writing = Writing::Blocked;
         this.rare().queue.push(&queued);
         Ok(this)
@@ -343,4 +349,26 @@ impl<S: Stream> Driver<S> {
             _ => _ = self.end(Some(error())),
         }
     }
+}
+
+/// Writes a client's request, with the limits and the compression of the settings.
+fn start<'r>(
+    request: &ClientRequest<'r>,
+    settings: &Settings,
+    out: &mut Vec<u8>,
+) -> Result<ClientHandshake<'static>, ClientRequestError> {
+    #[cfg(feature = "deflate")]
+    let policies = settings.compression.map(|config| [config.policy]);
+    #[cfg(feature = "deflate")]
+    let request = request.compression(match &policies {
+        // What it offers by itself may be more than one, in order of preference.
+        Some(_) if !request.offered_compression().is_empty() => request.offered_compression(),
+        Some(policies) => policies,
+        None => &[],
+    });
+    // What nobody here could inflate is not offered.
+    #[cfg(not(feature = "deflate"))]
+    let request = request.compression(&[]);
+    // RFC 6455, 4.1, item 7: a nonce "selected randomly for each connection".
+    request.limits(settings.head_limits).start(rand::random(), out).map(ClientHandshake::into_owned)
 }

@@ -42,7 +42,7 @@ impl<S: Stream> Driver<S> {
             }
         };
         let unread = mem::take(&mut opening.received);
-        let error = match answer.write(owed, &mut common.out) {
+        let error = match answer.write(owed, common.settings.policy(), &mut common.out) {
             Ok(Some(negotiated)) => {
                 self.open(Connection::new(Either::Server, negotiated, common.settings.limits), common);
                 if !unread.is_empty() {
@@ -53,7 +53,7 @@ impl<S: Stream> Driver<S> {
             }
             Ok(None) => OpenError::Rejected(answer.status()),
             Err(error) => {
-                let refused = Answer::reject(500).write(owed, &mut common.out);
+                let refused = Answer::reject(500).write(owed, None, &mut common.out);
                 debug_assert!(matches!(refused, Ok(None)));
                 OpenError::Answer(error)
             }

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSliceMut};
 
-use sansocket::{Message, NextStep};
+use sansocket::{Message, Messages, NextStep, Piece, ProtocolError};
 
 use super::{Driver, Giving, Load, Reading, State};
 use crate::event::{Event, Part, Received};
@@ -105,7 +105,7 @@ impl<S: Stream> Driver<S> {
                         deadlines.received(common.now);
                         deadlines.active(common.now);
                         if rare.messages.received(count.min(straight), engine) {
-                            rare.whole = Some(rare.messages.take());
+                            rare.whole = rare.messages.take();
                         }
                         return count.saturating_sub(straight);
                     }
@@ -192,22 +192,32 @@ impl<S: Stream> Driver<S> {
 
     #[inline]
     fn next_frame<'b>(&mut self, input: &mut &'b mut [u8], common: &mut Common) -> Option<Event<'b>> {
-        let Self { state: State::Open(engine), rare, giving, load, deadlines, .. } = self else { return None };
-        if *load == Load::Drained {
-            *load = Load::Light;
-            if *giving != Giving::Nothing {
+        if self.load == Load::Drained {
+            self.load = Load::Light;
+            if self.giving != Giving::Nothing {
                 return Some(Event::Drained);
             }
         }
-        if let Some(rare) = rare
+        if let Some(rare) = &mut self.rare
             && let Some(message) = rare.whole.take()
         {
             return Some(Event::Message(Received::Joined(message)));
         }
+        if let Some(event) = self.inflate_left(common) {
+            return Some(event);
+        }
         loop {
+            let Self { state: State::Open(engine), rare, giving, deadlines, .. } = self else { return None };
             let piece = match engine.receive(input, &mut common.out) {
                 Some(sansocket::Event::Ping) => return Some(Event::Ping),
                 Some(sansocket::Event::Pong) => return Some(Event::Pong),
+                Some(sansocket::Event::Compressed(piece)) => {
+                    deadlines.active(common.now);
+                    match self.inflate(piece, common) {
+                        Some(event) => return Some(event),
+                        None => continue,
+                    }
+                }
                 Some(event) => match event.piece() {
                     Some(piece) => piece,
                     // A Close or a violation: what it means is told when nothing more comes.
@@ -239,34 +249,55 @@ impl<S: Stream> Driver<S> {
                     }
                 }
             }
-            let messages = &mut rare.get_or_insert_default().messages;
-            if piece.is_first()
-                && let Some(spare) = common.spare()
-            {
-                messages.reuse(piece.kind(), spare);
-            }
-            if piece.is_last() {
-                let is_long = messages.len_under_way() + piece.as_bytes().len() > common.settings.whole;
-                match messages.finish_owned(piece) {
-                    Ok(message) if is_long => return Some(Event::Part(Part::joined(message, true))),
-                    Ok(message) => return Some(Event::Message(Received::Joined(message))),
-                    Err(error) => engine.fail(error, &mut common.out),
-                }
-                continue;
-            }
-            let announced = engine.payload_left().saturating_add(messages.len_under_way() as u64);
-            if announced.saturating_add(piece.as_bytes().len() as u64) > common.settings.whole as u64 {
+            let len = engine.payload_left().saturating_add(piece.as_bytes().len() as u64);
+            if piece.is_first() && !piece.is_last() && len > common.settings.whole as u64 {
                 *giving = Giving::Parts;
-                if messages.len_under_way() == 0 && piece.is_first() {
-                    return Some(Event::Part(Part::lent(piece)));
-                }
-                match messages.finish_owned(piece) {
-                    Ok(beginning) => return Some(Event::Part(Part::joined(beginning, false))),
-                    Err(error) => engine.fail(error, &mut common.out),
-                }
-            } else if let Err(error) = messages.append(piece) {
-                engine.fail(error, &mut common.out);
+                return Some(Event::Part(Part::lent(piece)));
+            }
+            let messages = &mut rare.get_or_insert_default().messages;
+            match join(piece, engine.payload_left(), giving, messages, common) {
+                Ok(Some(event)) => return Some(event),
+                Ok(None) => {}
+                Err(error) => engine.fail(error, &mut common.out),
             }
         }
     }
+}
+
+/// Adds a piece to its message, and gives that once it is whole, or its beginning once it is too long for that. `announced`: so many bytes
+/// more are known to come.
+pub(super) fn join<'b>(
+    piece: Piece<'_>,
+    announced: u64,
+    giving: &mut Giving,
+    messages: &mut Messages,
+    common: &mut Common,
+) -> Result<Option<Event<'b>>, ProtocolError> {
+    if *giving == Giving::Parts {
+        let last = piece.is_last();
+        if last {
+            *giving = Giving::Messages;
+        }
+        return Ok(Some(Event::Part(Part::joined(messages.finish_owned(piece)?, false, last))));
+    }
+    if piece.is_first()
+        && let Some(spare) = common.spare.take()
+    {
+        messages.reuse(piece.kind(), spare);
+    }
+    let len = messages.len_under_way() + piece.as_bytes().len();
+    let is_long = announced.saturating_add(len as u64) > common.settings.whole as u64;
+    let last = piece.is_last();
+    if !is_long && !last {
+        messages.append(piece)?;
+        return Ok(None);
+    }
+    let message = messages.finish_owned(piece)?;
+    if !is_long {
+        return Ok(Some(Event::Message(Received::Joined(message))));
+    }
+    if !last {
+        *giving = Giving::Parts;
+    }
+    Ok(Some(Event::Part(Part::joined(message, true, last))))
 }

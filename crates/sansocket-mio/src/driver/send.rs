@@ -2,7 +2,8 @@
 
 use std::io::IoSlice;
 
-use sansocket::{CloseCode, Kind, Message, Output, Prepared, ProtocolError, SendError};
+use sansocket::deflate::Compress;
+use sansocket::{CloseCode, Kind, Message, Prepared, ProtocolError, SendError};
 
 use super::{Driver, Engine, Load, Sent, State, Writing};
 use crate::settings::Common;
@@ -18,7 +19,7 @@ const FRAME: usize = 64 * 1024;
 const FRAMES: usize = 8;
 
 /// How much is put before it is written though the turn goes on.
-const OUT_FULL: usize = 64 * 1024;
+pub(super) const OUT_FULL: usize = 64 * 1024;
 
 impl Common {
     /// How long a payload may be to be copied into the output.
@@ -63,25 +64,36 @@ impl<S: Stream> Driver<S> {
     }
 
     #[inline]
-    pub(crate) fn send(&mut self, message: Message<'_>, common: &mut Common) -> Result<Sent, SendError> {
+    pub(crate) fn send(
+        &mut self,
+        message: Message<'_>,
+        choice: Compress,
+        common: &mut Common,
+    ) -> Result<Sent, SendError> {
         // The short way: nothing is queued, and there is room.
         if self.rare.is_none()
             && let State::Open(engine) = &mut self.state
             && message.as_bytes().len() <= COPIED
             && common.out.len() < OUT_FULL
+            && engine.negotiated().compression().is_none()
         {
             engine.send(message, &mut common.out)?;
             self.deadlines.active(common.now);
             return Ok(self.pressure(common));
         }
-        self.send_any(message, common)
+        self.send_any(message, choice, common)
     }
 
     #[inline(never)]
-    fn send_any(&mut self, message: Message<'_>, common: &mut Common) -> Result<Sent, SendError> {
+    fn send_any(&mut self, message: Message<'_>, choice: Compress, common: &mut Common) -> Result<Sent, SendError> {
         let payload = message.as_bytes();
         let copied = common.copied();
-        let engine = self.engine(common)?;
+        if let Some(parameters) = self.engine(common)?.negotiated().compression()
+            && self.send_compressed(message, choice, parameters, common)?
+        {
+            return Ok(self.sent(common));
+        }
+        let State::Open(engine) = &mut self.state else { return Err(SendError::Closing) };
         if payload.len() <= copied {
             engine.send(message, &mut common.out)?;
         } else {
@@ -99,10 +111,16 @@ impl<S: Stream> Driver<S> {
         kind: Kind,
         part: &[u8],
         last: bool,
+        choice: Compress,
         common: &mut Common,
     ) -> Result<Sent, SendError> {
         let copied = common.copied();
-        let engine = self.engine(common)?;
+        if let Some(parameters) = self.engine(common)?.negotiated().compression()
+            && self.send_part_compressed(kind, part, last, choice, parameters, common)?
+        {
+            return Ok(self.sent(common));
+        }
+        let State::Open(engine) = &mut self.state else { return Err(SendError::Closing) };
         // A text goes out in one frame: it is validated as a whole before anything of it is sent.
         if part.len() <= copied || kind == Kind::Text {
             engine.send_part(kind, part, last, &mut common.out)?;
@@ -181,15 +199,13 @@ impl<S: Stream> Driver<S> {
     }
 
     pub(crate) fn send_prepared(&mut self, prepared: &Prepared, common: &mut Common) -> Result<Sent, SendError> {
-        let engine = self.engine(common)?;
-        if prepared.frame().len() <= COPIED {
-            engine.send_prepared(prepared, &mut common.out)?;
+        let frame = self.engine(common)?.prepared_frame(prepared)?;
+        if frame.len() <= COPIED {
+            common.out.extend_from_slice(frame);
         } else {
-            // What the engine would put is what is queued: it only says whether it may be sent now.
-            engine.send_prepared(prepared, &mut Nowhere)?;
             self.put_aside(common);
             if self.writing != Writing::Shut {
-                self.rare().queue.push_prepared(prepared);
+                self.rare().queue.push_shared(frame.clone());
             }
         }
         Ok(self.sent(common))
@@ -217,18 +233,5 @@ impl<S: Stream> Driver<S> {
             self.rare().queue.push(&common.out);
         }
         common.clear();
-    }
-}
-
-/// Takes what is queued otherwise.
-struct Nowhere;
-
-impl Output for Nowhere {
-    fn room(&self) -> usize {
-        usize::MAX
-    }
-
-    fn put(&mut self, _: &[u8]) -> &mut [u8] {
-        &mut []
     }
 }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use mio::{Registry, Token};
+use sansocket::deflate::Compress;
 use sansocket::handshake::{ClientRequest, ClientRequestError};
 use sansocket::{CloseCode, Kind, Limits, Message, Prepared, SendError, Time};
 use slab::Slab;
@@ -128,7 +129,23 @@ impl<H: Handler> Connections<H> {
     #[inline]
     pub fn send<'m>(&mut self, id: ConnectionId, message: impl Into<Message<'m>>) -> Result<Sent, SendError> {
         let message = message.into();
-        self.with(id, |driver, common| driver.send(message, common)).unwrap_or(Err(SendError::Closing))
+        self.with(id, |driver, common| driver.send(message, Compress::Auto, common)).unwrap_or(Err(SendError::Closing))
+    }
+
+    /// As [`send`](Self::send), and says whether the message is compressed.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "deflate")]
+    pub fn send_with<'m>(
+        &mut self,
+        id: ConnectionId,
+        message: impl Into<Message<'m>>,
+        compress: Compress,
+    ) -> Result<Sent, SendError> {
+        let message = message.into();
+        self.with(id, |driver, common| driver.send(message, compress, common)).unwrap_or(Err(SendError::Closing))
     }
 
     /// Sends a part of a message; `last` ends it.
@@ -137,7 +154,26 @@ impl<H: Handler> Connections<H> {
     ///
     /// As [`Turn::send_part`](crate::Turn::send_part).
     pub fn send_part(&mut self, id: ConnectionId, kind: Kind, part: &[u8], last: bool) -> Result<Sent, SendError> {
-        self.with(id, |driver, common| driver.send_part(kind, part, last, common)).unwrap_or(Err(SendError::Closing))
+        self.with(id, |driver, common| driver.send_part(kind, part, last, Compress::Auto, common))
+            .unwrap_or(Err(SendError::Closing))
+    }
+
+    /// As [`send_part`](Self::send_part), and says with a message's first part whether all of it is compressed.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "deflate")]
+    pub fn send_part_with(
+        &mut self,
+        id: ConnectionId,
+        kind: Kind,
+        part: &[u8],
+        last: bool,
+        compress: Compress,
+    ) -> Result<Sent, SendError> {
+        self.with(id, |driver, common| driver.send_part(kind, part, last, compress, common))
+            .unwrap_or(Err(SendError::Closing))
     }
 
     /// Sends a message that was encoded before.

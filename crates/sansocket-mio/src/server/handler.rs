@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+#[cfg(feature = "deflate")]
+use sansocket::deflate::Compress;
 use sansocket::handshake::{OriginPolicy, Request, Response};
 use sansocket::{CloseCode, Ending, Kind, Limits, Message, Prepared, SendError};
 
@@ -136,6 +138,16 @@ impl<H: Handler> Context<'_, H> {
         self.connections.send(self.id, message)
     }
 
+    /// As [`send`](Self::send), and says whether the message is compressed; `send` leaves that to its length.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "deflate")]
+    pub fn send_with<'m>(&mut self, message: impl Into<Message<'m>>, compress: Compress) -> Result<Sent, SendError> {
+        self.connections.send_with(self.id, message, compress)
+    }
+
     /// Sends a part of a message; `last` ends it.
     ///
     /// # Errors
@@ -143,6 +155,22 @@ impl<H: Handler> Context<'_, H> {
     /// As [`Turn::send_part`](crate::Turn::send_part).
     pub fn send_part(&mut self, kind: Kind, part: &[u8], last: bool) -> Result<Sent, SendError> {
         self.connections.send_part(self.id, kind, part, last)
+    }
+
+    /// As [`send_part`](Self::send_part), and says with a message's first part whether all of it is compressed.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "deflate")]
+    pub fn send_part_with(
+        &mut self,
+        kind: Kind,
+        part: &[u8],
+        last: bool,
+        compress: Compress,
+    ) -> Result<Sent, SendError> {
+        self.connections.send_part_with(self.id, kind, part, last, compress)
     }
 
     /// Sends a message that was encoded before.

@@ -145,6 +145,12 @@ impl<H: Handler> Server<H> {
         self.buffer = vec![0; size.max(least_buffer(self.connections.common.settings()))].into();
     }
 
+    /// As [`Common::set_pool`].
+    #[cfg(feature = "deflate")]
+    pub fn set_pool(&mut self, pool: sansocket::deflate::Pool) {
+        self.connections.common.set_pool(pool);
+    }
+
     /// Accepts connections from a further socket.
     ///
     /// # Errors

@@ -1,0 +1,139 @@
+//! Compression: between the engine's frames and the messages.
+
+use sansocket::deflate::{Compress, Compressor, Decompressor, Parameters};
+use sansocket::{Compressed, Kind, Message, SendError};
+
+use super::receive::join;
+use super::send::OUT_FULL;
+use super::{Driver, Engine, Rare, State};
+use crate::event::Event;
+use crate::settings::Common;
+use crate::stream::Stream;
+
+/// What a connection holds of compression: nothing between messages, if they do not refer to each other.
+#[derive(Debug, Default)]
+pub(super) struct Codecs {
+    compressor: Option<Compressor>,
+    decompressor: Option<Decompressor>,
+    /// What could not be inflated yet, because what was inflated before it had to be given first.
+    left: Option<Left>,
+}
+
+/// The rest of a piece of a compressed message.
+#[derive(Debug)]
+struct Left {
+    piece: Compressed<'static>,
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Codecs {
+    pub(super) fn is_idle(&self) -> bool {
+        self.compressor.is_none() && self.decompressor.is_none() && self.left.is_none()
+    }
+}
+
+impl<S: Stream> Driver<S> {
+    /// Inflates a piece of a message until that gives an event, and sets the rest aside.
+    pub(super) fn inflate<'b>(&mut self, piece: Compressed<'_>, common: &mut Common) -> Option<Event<'b>> {
+        let mut piece = piece;
+        let event = self.inflate_piece(&mut piece, common)?;
+        let left = Left { piece: piece.rest(&[]), bytes: piece.as_bytes().to_vec(), start: 0 };
+        self.rare().codecs.left = Some(left);
+        Some(event)
+    }
+
+    /// Goes on with what was set aside.
+    pub(super) fn inflate_left<'b>(&mut self, common: &mut Common) -> Option<Event<'b>> {
+        let mut left = self.rare.as_mut()?.codecs.left.take()?;
+        let mut piece = left.piece.rest(&left.bytes[left.start..]);
+        let event = self.inflate_piece(&mut piece, common)?;
+        left.start = left.bytes.len() - piece.as_bytes().len();
+        left.piece = piece.rest(&[]);
+        self.rare().codecs.left = Some(left);
+        Some(event)
+    }
+
+    /// Inflates until that gives an event. `None`: nothing is left of the piece.
+    fn inflate_piece<'b>(&mut self, piece: &mut Compressed<'_>, common: &mut Common) -> Option<Event<'b>> {
+        let Self { state: State::Open(engine), rare, giving, .. } = self else { return None };
+        let parameters = engine.negotiated().compression()?;
+        let Rare { codecs, messages, .. } = &mut **rare.get_or_insert_default();
+        let mut decompressor = codecs
+            .decompressor
+            .take()
+            .unwrap_or_else(|| Decompressor::new(parameters, engine.is_server(), &common.codecs.pool));
+        let mut scratch = common.codecs.take_scratch();
+        let event = loop {
+            let inflated = decompressor.inflate(piece, &mut scratch, engine, &mut common.out);
+            let Some(inflated) = inflated.and_then(sansocket::Event::piece) else { break None };
+            // How much is still to come, nobody knows.
+            match join(inflated, 0, giving, messages, common) {
+                Ok(None) => {}
+                Ok(Some(event)) => break Some(event),
+                Err(error) => engine.fail(error, &mut common.out),
+            }
+        };
+        common.codecs.scratch = scratch;
+        codecs.decompressor = Some(decompressor).filter(|decompressor| !decompressor.is_idle());
+        event
+    }
+
+    /// Sends a message compressed, if it is to be. False: it is to be sent as it is.
+    pub(super) fn send_compressed(
+        &mut self,
+        message: Message<'_>,
+        choice: Compress,
+        parameters: Parameters,
+        common: &mut Common,
+    ) -> Result<bool, SendError> {
+        let payload = message.as_bytes();
+        let begin = |compressor: &mut Compressor, engine: &Engine| compressor.begin(payload.len(), choice, engine);
+        self.send_begun(message.kind(), payload, true, begin, parameters, common)
+    }
+
+    /// As [`send_compressed`](Self::send_compressed), for a part of a message.
+    pub(super) fn send_part_compressed(
+        &mut self,
+        kind: Kind,
+        part: &[u8],
+        last: bool,
+        choice: Compress,
+        parameters: Parameters,
+        common: &mut Common,
+    ) -> Result<bool, SendError> {
+        let begin =
+            |compressor: &mut Compressor, engine: &Engine| compressor.begin_part(kind, part, last, choice, engine);
+        self.send_begun(kind, part, last, begin, parameters, common)
+    }
+
+    fn send_begun(
+        &mut self,
+        kind: Kind,
+        mut part: &[u8],
+        last: bool,
+        begin: impl FnOnce(&mut Compressor, &Engine) -> Result<bool, SendError>,
+        parameters: Parameters,
+        common: &mut Common,
+    ) -> Result<bool, SendError> {
+        let State::Open(engine) = &self.state else { return Err(SendError::Closing) };
+        let Some(config) = &common.settings.compression else { return Ok(false) };
+        let kept = self.rare.as_mut().and_then(|rare| rare.codecs.compressor.take());
+        let mut compressor =
+            kept.unwrap_or_else(|| Compressor::new(parameters, engine.is_server(), config, &common.codecs.pool));
+        let begun = begin(&mut compressor, engine);
+        if begun == Ok(true) {
+            while let Some(fragment) = compressor.compress(&mut part, last) {
+                let State::Open(engine) = &mut self.state else { break };
+                fragment.send(kind, engine, &mut common.out)?;
+                if common.out.len() >= OUT_FULL {
+                    self.write_out(common);
+                }
+            }
+        }
+        if !compressor.is_idle() {
+            self.rare().codecs.compressor = Some(compressor);
+        }
+        begun
+    }
+}
