@@ -117,6 +117,13 @@ impl<'a> ConnectOptions<'a> {
         self
     }
 
+    /// Offers permessage-deflate, and compresses if the server accepts it; without it, nothing is compressed.
+    #[cfg(feature = "deflate")]
+    pub const fn compression(mut self, config: crate::deflate::Config) -> Self {
+        self.settings.compression = Some(config);
+        self
+    }
+
     /// Sets whom to trust where the URI is a `wss://` one; without it, [`TlsConnector::bundled_roots`](crate::TlsConnector::bundled_roots).
     #[cfg(feature = "tls")]
     pub const fn tls(mut self, tls: &'a crate::TlsConnector) -> Self {
@@ -192,6 +199,8 @@ impl<'a> ConnectOptions<'a> {
         if let Some(origin) = self.origin {
             request = request.origin(origin);
         }
+        let policies = self.settings.policy().map(|policy| [policy]);
+        let request = request.compression(policies.as_ref().map_or(&[], |policies| policies));
         // RFC 6455, 4.1, item 7: a nonce "selected randomly for each connection".
         let mut handshake = request.start(rand::random(), &mut outbox.bytes)?;
         crate::write_head(&mut stream, &mut outbox, limit)?;

@@ -3,7 +3,12 @@
 use std::io;
 use std::mem;
 
-use sansocket::{BoundedOutput, Connection, Either, MAX_REPLY, Message, Messages, OwnedMessage, Piece, RandomKeys};
+use sansocket::{
+    BoundedOutput, Connection, Either, Event, MAX_REPLY, Message, Messages, OwnedMessage, Piece, ProtocolError,
+    RandomKeys,
+};
+
+use crate::codec::Receiver;
 
 /// The engine as this adapter uses it: the role is known at run time.
 pub(crate) type Engine = Connection<Either<RandomKeys>>;
@@ -27,16 +32,38 @@ pub(crate) struct Inbox {
     start: usize,
     end: usize,
     messages: Messages,
+    codec: Receiver,
+    /// Whether what lies ready was inflated.
+    is_inflated: bool,
     /// Whether a piece was appended since somebody has asked.
     has_appended: bool,
 }
 
+/// What was found in what was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Nothing that would be whole. With something unread: what is queued has to be written first.
+    Nothing,
+    /// What was looked for.
+    Ready,
+    /// Something that has to be inflated: [`Inbox::inflate`] or [`Inbox::inflate_piece`].
+    Compressed,
+}
+
 impl Inbox {
     /// An inbox with `unread` in its buffer already: the first frames, which came along with a handshake's head.
-    pub(crate) fn new(size: usize, unread: &[u8]) -> Self {
+    pub(crate) fn new(size: usize, unread: &[u8], codec: Receiver) -> Self {
         let mut buffer = vec![0; size.max(unread.len())].into_boxed_slice();
         buffer[..unread.len()].copy_from_slice(unread);
-        Self { buffer, start: 0, end: unread.len(), messages: Messages::new(), has_appended: false }
+        Self {
+            buffer,
+            start: 0,
+            end: unread.len(),
+            messages: Messages::new(),
+            codec,
+            is_inflated: false,
+            has_appended: false,
+        }
     }
 
     /// Reads once. Everything received before must have been taken.
@@ -58,44 +85,79 @@ impl Inbox {
         mem::take(&mut self.has_appended)
     }
 
-    /// Takes events until the rest of a message lies ready: then true, and one of the two `finish` is to be called. False with something
-    /// unread: what is queued has to be written first.
-    pub(crate) fn take(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> bool {
+    /// Takes events until the rest of a message lies ready: then one of the two `finish` is to be called.
+    pub(crate) fn take(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Found {
+        self.is_inflated = false;
+        if self.codec.has_left() {
+            return Found::Compressed;
+        }
         self.release();
         let mut input = &mut self.buffer[self.start..self.end];
-        let completes = loop {
+        let found = loop {
             if engine.completes_message(input) {
-                break true;
+                break Found::Ready;
             }
-            let Some(event) = engine.receive(&mut input, &mut BoundedOutput::new(out, REPLIES)) else { break false };
-            if let Some(piece) = event.piece() {
-                self.has_appended = true;
-                if let Err(error) = self.messages.append(piece) {
-                    engine.fail(error, out);
+            match engine.receive(&mut input, &mut BoundedOutput::new(out, REPLIES)) {
+                None => break Found::Nothing,
+                Some(Event::Compressed(piece)) => {
+                    self.has_appended = true;
+                    self.codec.set_aside(piece, self.end - input.len());
+                    break Found::Compressed;
+                }
+                Some(event) => {
+                    let Some(piece) = event.piece() else { continue };
+                    self.has_appended = true;
+                    if let Err(error) = self.messages.append(piece) {
+                        engine.fail(error, out);
+                    }
                 }
             }
         };
         self.start = self.end - input.len();
-        completes
+        found
     }
 
-    /// Takes events until something of a message lies ready: then true, and `piece` is to be called.
-    pub(crate) fn take_to_piece(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> bool {
+    /// Takes events until something of a message lies ready: then `piece` is to be called.
+    pub(crate) fn take_to_piece(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Found {
+        self.is_inflated = false;
+        if self.codec.has_left() {
+            return Found::Compressed;
+        }
         let mut input = &mut self.buffer[self.start..self.end];
-        let continues = loop {
+        let found = loop {
             if engine.continues_message(input) {
-                break true;
+                break Found::Ready;
             }
-            if engine.receive(&mut input, &mut BoundedOutput::new(out, REPLIES)).is_none() {
-                break false;
+            match engine.receive(&mut input, &mut BoundedOutput::new(out, REPLIES)) {
+                None => break Found::Nothing,
+                Some(Event::Compressed(piece)) => {
+                    self.codec.set_aside(piece, self.end - input.len());
+                    break Found::Compressed;
+                }
+                Some(_) => {}
             }
         };
         self.start = self.end - input.len();
-        continues
+        found
+    }
+
+    /// Inflates what was found, for a message of up to `limit` bytes. True: it is whole, and one of the two `finish` is to be called.
+    pub(crate) fn inflate(&mut self, limit: u64) -> Result<bool, ProtocolError> {
+        self.is_inflated = self.codec.inflate(limit, &self.buffer, &mut self.messages)?;
+        Ok(self.is_inflated)
+    }
+
+    /// Inflates something of what was found. True: `piece` is to be called.
+    pub(crate) fn inflate_piece(&mut self, limit: u64) -> Result<bool, ProtocolError> {
+        self.is_inflated = self.codec.inflate_piece(limit, &self.buffer)?;
+        Ok(self.is_inflated)
     }
 
     /// The message whose rest lies ready. `None`: it is bad, and the engine has failed.
     pub(crate) fn finish(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Option<Message<'_>> {
+        if self.is_inflated {
+            return self.messages.message();
+        }
         let Self { buffer, start, end, messages, .. } = self;
         let last = take_last(&mut buffer[*start..*end], *end, start, messages, engine, out)?;
         match messages.finish(last) {
@@ -109,6 +171,9 @@ impl Inbox {
 
     /// As `finish`, and gives the message away.
     pub(crate) fn finish_owned(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Option<OwnedMessage> {
+        if self.is_inflated {
+            return self.messages.take();
+        }
         let Self { buffer, start, end, messages, .. } = self;
         let last = take_last(&mut buffer[*start..*end], *end, start, messages, engine, out)?;
         messages.finish_owned(last).map_err(|error| engine.fail(error, out)).ok()
@@ -116,6 +181,9 @@ impl Inbox {
 
     /// The piece that lies ready. `None`: it is bad, and the engine has failed.
     pub(crate) fn piece(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Option<Piece<'_>> {
+        if self.is_inflated {
+            return self.codec.piece();
+        }
         let Self { buffer, start, end, .. } = self;
         let mut input = &mut buffer[*start..*end];
         let event = engine.receive(&mut input, out);

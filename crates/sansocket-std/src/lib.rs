@@ -40,8 +40,8 @@
 //!
 //! | call | appends | writes |
 //! |---|---|---|
-//! | `queue`, `queue_prepared` | yes | a long message, or a queue of 64 KiB |
-//! | `send`, `send_part`, `ping` | yes | yes |
+//! | `queue`, `queue_with`, `queue_prepared` | yes | a long message, or a queue of 64 KiB |
+//! | `send`, `send_with`, `send_part`, `ping` | yes | yes |
 //! | `flush` | | yes |
 //! | `read`, `read_owned`, `read_piece` | replies | before they block |
 //! | `start_close` | a Close | yes |
@@ -54,6 +54,12 @@
 //! whenever a browser's tab is closed on a bad network.
 
 mod client;
+#[cfg(feature = "deflate")]
+#[path = "deflate.rs"]
+mod codec;
+#[cfg(not(feature = "deflate"))]
+#[path = "no_deflate.rs"]
+mod codec;
 mod error;
 mod inbox;
 mod layer;
@@ -73,6 +79,8 @@ pub use client::{ConnectOptions, connect};
 pub use error::{AcceptError, ConnectError, Error, ResponseHead};
 pub use layer::Layer;
 pub use sansocket;
+#[cfg(feature = "deflate")]
+pub use sansocket::deflate;
 pub use sansocket::handshake::{Accept, HeadLimits, OriginPolicy, Reject};
 pub use sansocket::{
     CloseCode, EndedBy, Ending, Kind, Limits, Message, Negotiated, OwnedMessage, Piece, Prepared, ProtocolError,

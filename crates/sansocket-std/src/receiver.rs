@@ -3,10 +3,10 @@
 use std::io;
 use std::time::Duration;
 
-use sansocket::{EndedBy, Message, NextStep, OwnedMessage, Piece, Time};
+use sansocket::{EndedBy, Message, NextStep, OwnedMessage, Piece, ProtocolError, Time};
 
 use crate::error::{Error, is_gone, is_timeout};
-use crate::inbox::{Engine, Inbox};
+use crate::inbox::{Engine, Found, Inbox};
 use crate::stream::Stream;
 use crate::timing::{Limit, Timing, Waited, read_within};
 
@@ -63,7 +63,7 @@ impl<D: Side> Receiver<D> {
     }
 
     pub(crate) fn read(&mut self) -> Result<Option<Message<'_>>, Error> {
-        if !self.receive_until(Inbox::take)? {
+        if !self.receive_until(Inbox::take, Inbox::inflate)? {
             return Ok(None);
         }
         let Self { side, inbox, timing, finished } = self;
@@ -74,7 +74,7 @@ impl<D: Side> Receiver<D> {
     }
 
     pub(crate) fn read_owned(&mut self) -> Result<Option<OwnedMessage>, Error> {
-        if !self.receive_until(Inbox::take)? {
+        if !self.receive_until(Inbox::take, Inbox::inflate)? {
             return Ok(None);
         }
         match self.side.engine(|engine, out| self.inbox.finish_owned(engine, out)) {
@@ -84,7 +84,7 @@ impl<D: Side> Receiver<D> {
     }
 
     pub(crate) fn read_piece(&mut self) -> Result<Option<Piece<'_>>, Error> {
-        if !self.receive_until(Inbox::take_to_piece)? {
+        if !self.receive_until(Inbox::take_to_piece, Inbox::inflate_piece)? {
             return Ok(None);
         }
         let Self { side, inbox, timing, finished } = self;
@@ -95,13 +95,38 @@ impl<D: Side> Receiver<D> {
     }
 
     /// Receives until `take` finds what it looks for: true; or until the connection has ended: false, or its error.
-    fn receive_until(&mut self, take: fn(&mut Inbox, &mut Engine, &mut Vec<u8>) -> bool) -> Result<bool, Error> {
+    fn receive_until(
+        &mut self,
+        take: fn(&mut Inbox, &mut Engine, &mut Vec<u8>) -> Found,
+        inflate: fn(&mut Inbox, u64) -> Result<bool, ProtocolError>,
+    ) -> Result<bool, Error> {
         let call = self.timing.call_limit();
         let mut source = None;
         loop {
-            let (found, step) =
-                self.side.engine(|engine, out| (take(&mut self.inbox, engine, out), engine.next_step()));
-            if found {
+            let (found, step, limits) = self
+                .side
+                .engine(|engine, out| (take(&mut self.inbox, engine, out), engine.next_step(), engine.limits()));
+            let is_ready = match found {
+                Found::Nothing => false,
+                Found::Ready => true,
+                // That takes its time, so it is not done under a lock that a writing half may be waiting for.
+                Found::Compressed => {
+                    let inflated =
+                        if step == NextStep::Open { inflate(&mut self.inbox, limits.message) } else { Ok(false) };
+                    match inflated {
+                        Ok(false) if step == NextStep::Open => {
+                            self.timing.active(false);
+                            continue;
+                        }
+                        Ok(is_ready) => is_ready,
+                        Err(error) => {
+                            self.side.engine(|engine, out| engine.fail(error, out));
+                            continue;
+                        }
+                    }
+                }
+            };
+            if is_ready {
                 self.timing.active(false);
                 return Ok(true);
             }

@@ -104,6 +104,13 @@ impl<'a> AcceptOptions<'a> {
         self
     }
 
+    /// Accepts permessage-deflate where a client offers it in a way that the policy allows; without it, nothing is compressed.
+    #[cfg(feature = "deflate")]
+    pub const fn compression(mut self, config: crate::deflate::Config) -> Self {
+        self.settings.compression = Some(config);
+        self
+    }
+
     /// Sets the time limits.
     pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.settings.timeouts = timeouts;
@@ -201,7 +208,7 @@ impl<S: Stream> PendingRequest<S> {
         }
     }
 
-    /// Accepts the request. The client has [`Timeouts::open`] to take the answer, from now on: what the decision took is not its fault.
+    /// Accepts the request, with compression if the options or `accept` say so. The client has [`Timeouts::open`] to take the answer, from now on: what the decision took is not its fault.
     ///
     /// # Errors
     ///
@@ -214,7 +221,8 @@ impl<S: Stream> PendingRequest<S> {
     fn accept_within(mut self, accept: &Accept<'_>, limit: Limit) -> Result<WebSocket<S>, AcceptError> {
         let mut outbox = Outbox::new(WriteLimit::of(&self.stream)?);
         let request = self.request();
-        let negotiated = request.accept(accept, &mut outbox.bytes)?;
+        let accept = self.settings.accept(accept);
+        let negotiated = request.accept(&accept, &mut outbox.bytes)?;
         let head_len = request.head_len();
         crate::write_head(&mut self.stream, &mut outbox, limit)?;
         let opening = Opening { protocol: accept.chosen_protocol().map(Into::into), response: None };

@@ -8,8 +8,10 @@ use std::io;
 use std::mem;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use sansocket::{Message, Prepared, SendError};
+use sansocket::deflate::Compress;
+use sansocket::{Kind, Message, Prepared, SendError};
 
+use crate::codec::Sender;
 use crate::inbox::{Engine, has_room};
 use crate::layer::Layer;
 use crate::outbox::{FRAME, Frame, Outbox, frames, queue, queue_frame};
@@ -48,9 +50,11 @@ pub(crate) struct State<S> {
 
 /// What a thread has in hand while it writes.
 #[derive(Debug)]
-struct Writing<S> {
-    stream: S,
-    outbox: Outbox,
+pub(crate) struct Writing<S> {
+    pub(crate) stream: S,
+    pub(crate) outbox: Outbox,
+    /// Here, so that who has a turn can compress while others have the lock.
+    pub(crate) codec: Sender,
 }
 
 /// Locks. A thread that panicked has left nothing half done: the engine's calls do all or nothing.
@@ -59,8 +63,8 @@ fn locked<T>(result: Result<T, PoisonError<T>>) -> T {
 }
 
 impl<S> Shared<S> {
-    pub(crate) fn new(engine: Engine, queued: Vec<u8>, layer: Layer, trace: Trace, stream: S, outbox: Outbox) -> Self {
-        let writing = Some(Writing { stream, outbox });
+    pub(crate) fn new(engine: Engine, queued: Vec<u8>, layer: Layer, trace: Trace, writing: Writing<S>) -> Self {
+        let writing = Some(writing);
         let (left, writers, reader) = (false, 0, false);
         let state = State { engine, queued, layer, trace, has_sent: false, writing, left, writers, reader };
         Self { state: Mutex::new(state), turn: Condvar::new(), room: Condvar::new() }
@@ -165,7 +169,7 @@ impl<S> Drop for Turn<'_, S> {
 impl<S: CloneStream> Turn<'_, S> {
     /// Writes everything queued. What is queued by others in the meantime, too.
     pub(crate) fn flush(mut self, limit: Limit) -> io::Result<()> {
-        while let Some(Writing { stream, outbox }) = &mut self.writing {
+        while let Some(Writing { stream, outbox, .. }) = &mut self.writing {
             let mut state = self.shared.lock();
             state.take_queued(outbox)?;
             if outbox.is_empty() {
@@ -191,13 +195,57 @@ impl<S: CloneStream> Turn<'_, S> {
     }
 
     /// Queues a message, and writes it if it is long or much is queued.
-    pub(crate) fn queue(&mut self, message: Message<'_>) -> Result<io::Result<()>, SendError> {
+    pub(crate) fn queue(&mut self, message: Message<'_>, compress: Compress) -> Result<io::Result<()>, SendError> {
+        let payload = message.as_bytes();
+        if self.begin(|codec, engine| codec.begin(payload.len(), compress, engine))? {
+            return self.queue_compressed(message.kind(), payload, true);
+        }
         if self.send(|engine, out| queue(engine, message, out))? {
             return Ok(self.write_if_full());
         }
         let mut written = Ok(());
         for frame in frames(message) {
             written = self.write_frame(frame, written)?;
+        }
+        Ok(written)
+    }
+
+    /// Queues a part of a message, and writes what is queued, if it is much or not copied.
+    pub(crate) fn send_part(
+        &mut self,
+        kind: Kind,
+        part: &[u8],
+        last: bool,
+        compress: Compress,
+    ) -> Result<io::Result<()>, SendError> {
+        if self.begin(|codec, engine| codec.begin_part(kind, part, last, compress, engine))? {
+            return self.queue_compressed(kind, part, last);
+        }
+        self.write_frame(Frame { kind, part, last, trusted: false }, Ok(()))
+    }
+
+    /// Whether something is to be compressed.
+    fn begin(
+        &mut self,
+        begin: impl FnOnce(&mut Sender, &Engine) -> Result<bool, SendError>,
+    ) -> Result<bool, SendError> {
+        let Some(Writing { codec, .. }) = &mut self.writing else { return Ok(false) };
+        begin(codec, &self.shared.lock().engine)
+    }
+
+    /// Queues what was begun to be compressed, and writes it if it is much. Nobody has to wait for the compressor.
+    fn queue_compressed(&mut self, kind: Kind, mut part: &[u8], last: bool) -> Result<io::Result<()>, SendError> {
+        let mut written = Ok(());
+        while let Some(fragment) = self.writing.as_mut().and_then(|writing| writing.codec.compress(&mut part, last)) {
+            {
+                let State { engine, queued, has_sent, .. } = &mut *self.shared.lock();
+                *has_sent = true;
+                fragment.send(kind, engine, queued)?;
+            }
+            // Behind an error, the message is to be whole all the same, once the stream takes more.
+            if written.is_ok() {
+                written = self.write_if_full();
+            }
         }
         Ok(written)
     }
@@ -214,7 +262,7 @@ impl<S: CloneStream> Turn<'_, S> {
         frame: Frame<'_>,
         written: io::Result<()>,
     ) -> Result<io::Result<()>, SendError> {
-        let Some(Writing { stream, outbox }) = &mut self.writing else { return Ok(written) };
+        let Some(Writing { stream, outbox, .. }) = &mut self.writing else { return Ok(written) };
         let behind = {
             let state = &mut *self.shared.lock();
             let State { engine, queued, layer, trace, .. } = state;
@@ -248,7 +296,7 @@ impl<S: CloneStream> Turn<'_, S> {
 
     /// Writes what is queued, if it has become much.
     fn write_if_full(&mut self) -> io::Result<()> {
-        let Some(Writing { stream, outbox }) = &mut self.writing else { return Ok(()) };
+        let Some(Writing { stream, outbox, .. }) = &mut self.writing else { return Ok(()) };
         {
             let mut state = self.shared.lock();
             if state.queued.len() < FRAME {

@@ -7,15 +7,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sansocket::deflate::Compress;
 use sansocket::{CloseCode, Ending, Kind, Message, OwnedMessage, Piece, Prepared, SendError};
 
 use crate::READ_BUFFER;
+use crate::codec::Sender;
 use crate::error::Error;
 use crate::inbox::{Engine, Inbox};
 use crate::layer::Layer;
-use crate::outbox::{Frame, Outbox};
+use crate::outbox::Outbox;
 use crate::receiver::{Receiver, Side};
-use crate::shared::{Shared, Turn};
+use crate::shared::{Shared, Turn, Writing};
 use crate::stream::CloneStream;
 use crate::timing::{Limit, Timing};
 
@@ -98,7 +100,7 @@ pub(crate) fn split<S: CloneStream>(
     stream: S,
     layer: Layer,
     engine: Engine,
-    mut outbox: Outbox,
+    (mut outbox, codec): (Outbox, Sender),
     inbox: Inbox,
     timing: Timing,
     trace: Trace,
@@ -110,7 +112,7 @@ pub(crate) fn split<S: CloneStream>(
     outbox.limit.repeat(&mut writing)?;
     // What was queued before is not encrypted yet: it goes through the layer like everything else.
     let queued = outbox.take_unsent();
-    let shared = Arc::new(Shared::new(engine, queued, layer, trace, writing, outbox));
+    let shared = Arc::new(Shared::new(engine, queued, layer, trace, Writing { stream: writing, outbox, codec }));
     let reading = Reading { stream, shared: Arc::clone(&shared), raw, traced };
     Ok((Reader { receiver: Receiver::new(reading, inbox, timing) }, Writer { shared }))
 }
@@ -239,7 +241,18 @@ impl<S: CloneStream> Writer<S> {
     /// As there.
     pub fn queue<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         let message = message.into();
-        self.with_turn(|turn| turn.queue(message), Turn::release)
+        self.with_turn(|turn| turn.queue(message, Compress::Auto), Turn::release)
+    }
+
+    /// As [`WebSocket::queue_with`](crate::WebSocket::queue_with). Waits while another thread is writing.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "deflate")]
+    pub fn queue_with<'m>(&self, message: impl Into<Message<'m>>, compress: Compress) -> Result<(), Error> {
+        let message = message.into();
+        self.with_turn(|turn| turn.queue(message, compress), Turn::release)
     }
 
     /// As [`WebSocket::send`](crate::WebSocket::send).
@@ -249,7 +262,18 @@ impl<S: CloneStream> Writer<S> {
     /// As there.
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         let message = message.into();
-        self.with_turn(|turn| turn.queue(message), |turn| turn.flush(Limit::NONE))
+        self.with_turn(|turn| turn.queue(message, Compress::Auto), |turn| turn.flush(Limit::NONE))
+    }
+
+    /// As [`WebSocket::send_with`](crate::WebSocket::send_with).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "deflate")]
+    pub fn send_with<'m>(&self, message: impl Into<Message<'m>>, compress: Compress) -> Result<(), Error> {
+        let message = message.into();
+        self.with_turn(|turn| turn.queue(message, compress), |turn| turn.flush(Limit::NONE))
     }
 
     /// As [`WebSocket::queue_prepared`](crate::WebSocket::queue_prepared). Waits while another thread is writing.
@@ -286,8 +310,17 @@ impl<S: CloneStream> Writer<S> {
     ///
     /// As there.
     pub fn send_part(&self, kind: Kind, part: &[u8], last: bool) -> Result<(), Error> {
-        let frame = Frame { kind, part, last, trusted: false };
-        self.with_turn(|turn| turn.write_frame(frame, Ok(())), |turn| turn.flush(Limit::NONE))
+        self.with_turn(|turn| turn.send_part(kind, part, last, Compress::Auto), |turn| turn.flush(Limit::NONE))
+    }
+
+    /// As [`WebSocket::send_part_with`](crate::WebSocket::send_part_with). Parts of one message are to be sent by one thread.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "deflate")]
+    pub fn send_part_with(&self, kind: Kind, part: &[u8], last: bool, compress: Compress) -> Result<(), Error> {
+        self.with_turn(|turn| turn.send_part(kind, part, last, compress), |turn| turn.flush(Limit::NONE))
     }
 
     /// As [`WebSocket::ping`](crate::WebSocket::ping).

@@ -3,11 +3,14 @@
 use std::io;
 use std::time::Duration;
 
+use sansocket::deflate::{Compress, Policy};
+use sansocket::handshake::Accept;
 use sansocket::{
     CloseCode, CloseFrame, Connection, Either, Ending, Kind, Limits, Message, Negotiated, OwnedMessage, Piece,
     Prepared, RandomKeys, SendError, Timeouts,
 };
 
+use crate::codec::{self, Config, Sender};
 use crate::error::{Error, ResponseHead};
 use crate::inbox::{Engine, Inbox};
 use crate::outbox::{Frame, Outbox, frames, queue, queue_frame};
@@ -36,11 +39,29 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) read_buffer: usize,
     pub(crate) timeouts: Timeouts,
+    pub(crate) compression: Option<Config>,
 }
 
 impl Settings {
-    pub(crate) const DEFAULT: Self =
-        Self { limits: Limits::DEFAULT, read_buffer: crate::READ_BUFFER, timeouts: Timeouts::DEFAULT };
+    pub(crate) const DEFAULT: Self = Self {
+        limits: Limits::DEFAULT,
+        read_buffer: crate::READ_BUFFER,
+        timeouts: Timeouts::DEFAULT,
+        compression: None,
+    };
+
+    /// What is offered and accepted of compression.
+    pub(crate) fn policy(&self) -> Option<Policy> {
+        self.compression.map(codec::policy)
+    }
+
+    /// `accept`, with compression unless it says something of that by itself.
+    pub(crate) fn accept<'a>(&self, accept: &Accept<'a>) -> Accept<'a> {
+        match self.policy() {
+            Some(policy) if accept.accepted_compression().is_none() => accept.compression(policy),
+            _ => codec::supported_answer(*accept),
+        }
+    }
 
     /// A connection whose opening handshake is done. `unread` came behind it.
     pub(crate) fn open<S: Stream>(
@@ -52,8 +73,12 @@ impl Settings {
         opening: Opening,
         unread: &[u8],
     ) -> WebSocket<S> {
-        let owner = Owner { stream, engine: Connection::new(role, negotiated, self.limits), outbox };
-        let inbox = Inbox::new(self.read_buffer, unread);
+        let engine = Connection::new(role, codec::supported(negotiated), self.limits);
+        let negotiated = engine.negotiated();
+        let is_server = engine.is_server();
+        let codec = Sender::new(negotiated, is_server, self.compression);
+        let owner = Owner { stream, engine, outbox, codec };
+        let inbox = Inbox::new(self.read_buffer, unread, codec::Receiver::new(negotiated, is_server));
         WebSocket { receiver: Receiver::new(owner, inbox, Timing::new(self.timeouts)), opening }
     }
 }
@@ -64,6 +89,7 @@ struct Owner<S> {
     stream: S,
     engine: Engine,
     outbox: Outbox,
+    codec: Sender,
 }
 
 impl<S: Stream> Side for Owner<S> {
@@ -150,9 +176,26 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// [`Error::Send`]: nothing was queued. [`Error::Io`]: see there.
     pub fn queue<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        let message = message.into();
+        self.queue_message(message.into(), Compress::Auto)
+    }
+
+    /// As [`queue`](Self::queue), and says whether the message is compressed; `queue` leaves that to its length.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "deflate")]
+    pub fn queue_with<'m>(&mut self, message: impl Into<Message<'m>>, compress: Compress) -> Result<(), Error> {
+        self.queue_message(message.into(), compress)
+    }
+
+    fn queue_message(&mut self, message: Message<'_>, compress: Compress) -> Result<(), Error> {
         self.receiver.timing.active(true);
-        let Owner { stream, engine, outbox } = &mut self.receiver.side;
+        let Owner { stream, engine, outbox, codec } = &mut self.receiver.side;
+        if codec.begin(message.as_bytes().len(), compress, engine)? {
+            self.queue_compressed(message.kind(), message.as_bytes(), true)?;
+            return self.flush_if_full();
+        }
         if queue(engine, message, &mut outbox.bytes)? {
             return self.flush_if_full();
         }
@@ -168,6 +211,20 @@ impl<S: Stream> WebSocket<S> {
         Ok(written?)
     }
 
+    /// Queues what was begun to be compressed, and writes it if it is much.
+    fn queue_compressed(&mut self, kind: Kind, mut part: &[u8], last: bool) -> Result<(), Error> {
+        let Owner { stream, engine, outbox, codec } = &mut self.receiver.side;
+        let mut written = Ok(());
+        while let Some(fragment) = codec.compress(&mut part, last) {
+            fragment.send(kind, engine, &mut outbox.bytes)?;
+            // Behind an error, the message is to be whole all the same, once the stream takes more.
+            if outbox.is_full() && written.is_ok() {
+                written = outbox.flush(stream, Limit::NONE);
+            }
+        }
+        Ok(written?)
+    }
+
     /// Sends a message: queues it, and writes all that is queued.
     ///
     /// # Errors
@@ -175,6 +232,17 @@ impl<S: Stream> WebSocket<S> {
     /// As [`queue`](Self::queue).
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         self.queue(message)?;
+        self.flush()
+    }
+
+    /// As [`send`](Self::send), and says whether the message is compressed; `send` leaves that to its length.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "deflate")]
+    pub fn send_with<'m>(&mut self, message: impl Into<Message<'m>>, compress: Compress) -> Result<(), Error> {
+        self.queue_with(message, compress)?;
         self.flush()
     }
 
@@ -200,8 +268,27 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// As [`queue`](Self::queue).
     pub fn send_part(&mut self, kind: Kind, part: &[u8], last: bool) -> Result<(), Error> {
+        self.send_message_part(kind, part, last, Compress::Auto)
+    }
+
+    /// As [`send_part`](Self::send_part), and says with a message's first part whether all of it is compressed; `send_part` compresses
+    /// unless the first part is the last and short.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "deflate")]
+    pub fn send_part_with(&mut self, kind: Kind, part: &[u8], last: bool, compress: Compress) -> Result<(), Error> {
+        self.send_message_part(kind, part, last, compress)
+    }
+
+    fn send_message_part(&mut self, kind: Kind, part: &[u8], last: bool, compress: Compress) -> Result<(), Error> {
         self.receiver.timing.active(true);
-        let Owner { stream, engine, outbox } = &mut self.receiver.side;
+        let Owner { stream, engine, outbox, codec } = &mut self.receiver.side;
+        if codec.begin_part(kind, part, last, compress, engine)? {
+            self.queue_compressed(kind, part, last)?;
+            return self.flush();
+        }
         let behind = queue_frame(engine, Frame { kind, part, last, trusted: false }, &mut outbox.bytes)?;
         Ok(outbox.flush_with(behind, stream)?)
     }
@@ -281,6 +368,11 @@ impl<S: Stream> WebSocket<S> {
         self.opening.response.as_deref()
     }
 
+    /// What the opening handshake has agreed on: whether messages may be compressed, say.
+    pub const fn negotiated(&self) -> Negotiated {
+        self.receiver.side.engine.negotiated()
+    }
+
     /// How the connection ended, once nothing more will be read.
     pub fn ending(&self) -> Option<Ending> {
         self.receiver.side.engine.ending()
@@ -352,8 +444,8 @@ impl<S: Stream> WebSocket<S> {
     where
         S: SplitStream<Raw = R>,
     {
-        let Receiver { side: Owner { stream, engine, outbox }, inbox, timing, .. } = self.receiver;
+        let Receiver { side: Owner { stream, engine, outbox, codec }, inbox, timing, .. } = self.receiver;
         let (stream, layer) = stream.into_raw();
-        split(stream, layer, engine, outbox, inbox, timing, trace)
+        split(stream, layer, engine, (outbox, codec), inbox, timing, trace)
     }
 }
