@@ -13,6 +13,7 @@ use anyhow::Context;
 use clap::Args;
 use sansocket_std::{CloseCode, ConnectOptions, Error, Message, Reader, SendError, TlsConnector, Writer};
 
+use crate::compression::Compression;
 use crate::trace::tracer;
 use crate::trust::Trust;
 
@@ -48,6 +49,9 @@ pub(crate) struct Connect {
     origin: Option<String>,
 
     #[command(flatten)]
+    compression: Compression,
+
+    #[command(flatten)]
     trust: Trust,
 
     /// Shows every frame on the standard error, in one line.
@@ -68,6 +72,9 @@ impl Connect {
         if let Some(origin) = &self.origin {
             options = options.origin(origin);
         }
+        if let Some(config) = self.compression.config() {
+            options = options.compression(config);
+        }
         let tls = self.tls()?;
         if let Some(tls) = &tls {
             options = options.tls(tls);
@@ -75,7 +82,8 @@ impl Connect {
         let ws = options.connect(&self.url)?;
         if io::stdin().is_terminal() {
             let protocol = ws.protocol().map_or_else(String::new, |protocol| format!(", protocol {protocol}"));
-            eprintln!("connected to {}{protocol}; Ctrl-D closes", self.url);
+            let compression = if ws.negotiated().compression().is_some() { ", compressed" } else { "" };
+            eprintln!("connected to {}{protocol}{compression}; Ctrl-D closes", self.url);
         }
         let (mut reader, writer) = if self.trace { ws.split_traced(tracer(String::new())) } else { ws.split() }?;
         let bad_input = Arc::new(AtomicBool::new(false));

@@ -1,6 +1,7 @@
 //! The command line tool `sansocket`.
 
 mod bench;
+mod compression;
 mod connect;
 mod serve;
 mod trace;

@@ -99,7 +99,10 @@ impl Frame {
         if !header.is_fin() {
             line.push_str(" more");
         }
-        if header.reserved() != 0 {
+        // RSV1 alone: compressed, or it should not be there.
+        if header.reserved() == 0b100 {
+            line.push_str(" compressed");
+        } else if header.reserved() != 0 {
             let _ = write!(line, " rsv={:03b}", header.reserved());
         }
         if header.key().is_some() {
@@ -111,7 +114,7 @@ impl Frame {
             (Opcode::Close, [high, low, reason @ ..]) => {
                 let _ = write!(line, " {} {:?}", u16::from_be_bytes([*high, *low]), String::from_utf8_lossy(reason));
             }
-            (Opcode::Text, text) => {
+            (Opcode::Text, text) if header.reserved() == 0 => {
                 let _ = write!(line, " {:?}", String::from_utf8_lossy(text));
             }
             (_, bytes) => bytes.iter().fold(line.push(' '), |(), byte| _ = write!(line, "{byte:02x}")),

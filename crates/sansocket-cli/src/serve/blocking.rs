@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
+use sansocket_std::deflate::Config;
 use sansocket_std::{
     AcceptOptions, CloseCode, EndedBy, Error, Limits, OriginPolicy, Reader, SplitStream, Timeouts, TlsAcceptor,
     TlsStream, WebSocket, Writer,
@@ -30,6 +31,7 @@ pub(super) fn run(serve: &Serve, tls: Option<TlsAcceptor>) -> anyhow::Result<()>
         trace: serve.trace,
         limits: serve.limits(),
         timeouts: serve.timeouts(),
+        compression: serve.compression.config(),
         ..Server::default()
     });
     stop_on_signal(Arc::clone(&server), address)?;
@@ -89,6 +91,7 @@ struct Server {
     trace: bool,
     limits: Limits,
     timeouts: Timeouts,
+    compression: Option<Config>,
     stopping: AtomicBool,
     /// How many connections there are, those included that are being opened.
     threads: AtomicUsize,
@@ -139,7 +142,10 @@ impl Server {
     fn accept(&self, id: u64, stream: TcpStream) -> anyhow::Result<(Reader<TcpStream>, Writer<TcpStream>)> {
         let origins: Vec<&str> = self.origins.iter().map(String::as_str).collect();
         let policy = if origins.is_empty() { OriginPolicy::Any } else { OriginPolicy::Only(&origins) };
-        let options = AcceptOptions::new().origins(policy).limits(self.limits).timeouts(self.timeouts);
+        let mut options = AcceptOptions::new().origins(policy).limits(self.limits).timeouts(self.timeouts);
+        if let Some(config) = self.compression {
+            options = options.compression(config);
+        }
         stream.set_nodelay(true)?;
         Ok(match &self.tls {
             Some(tls) => self.split(id, options.accept(TlsStream::accept(tls, stream)?)?)?,

@@ -34,7 +34,12 @@ fn run_on<L: Listen<Stream: HasPeer> + Send + 'static>(
     address: SocketAddr,
     listener: L,
 ) -> anyhow::Result<()> {
-    let settings = Settings { limits: serve.limits(), timeouts: serve.timeouts(), ..Settings::DEFAULT };
+    let settings = Settings {
+        limits: serve.limits(),
+        timeouts: serve.timeouts(),
+        compression: serve.compression.config(),
+        ..Settings::DEFAULT
+    };
     let echo = Echo { origins: serve.origins.clone(), stream: PhantomData::<fn() -> L::Stream> };
     let mut server = Server::with_capacity(echo, settings, serve.max_connections)?;
     server.listen(listener)?;

@@ -14,6 +14,8 @@ use clap::{Args, ValueEnum};
 use sansocket::{Limits, Timeouts};
 use sansocket_mio::TlsAcceptor;
 
+use crate::compression::Compression;
+
 /// How long clients get to answer the server's Close.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -47,6 +49,9 @@ pub(crate) struct Serve {
     /// After how many seconds without a message a connection is closed; 0 for never.
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     idle_timeout: Seconds,
+
+    #[command(flatten)]
+    compression: Compression,
 
     /// Serves wss:// with this chain of certificates, in PEM.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
