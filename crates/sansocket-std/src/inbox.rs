@@ -92,6 +92,7 @@ impl Inbox {
             return Found::Compressed;
         }
         self.release();
+        self.messages.set_limit(engine.limits().message);
         let mut input = &mut self.buffer[self.start..self.end];
         let found = loop {
             if engine.completes_message(input) {

@@ -36,7 +36,7 @@ const ROOM: usize = 64 * 1024;
 /// }
 /// # assert_eq!(seen, [Message::Text("Hello").to_owned()]);
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Messages {
     /// At most one of the two holds something: the message under way, or the last one.
     text: String,
@@ -47,12 +47,26 @@ pub struct Messages {
     under_way: Option<Kind>,
     /// The message that was joined last, as long as it is here.
     whole: Option<Kind>,
+    /// More than this is not taken in advance.
+    limit: usize,
+}
+
+impl Default for Messages {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Messages {
     /// Holds no memory until a message comes in several pieces.
     pub const fn new() -> Self {
-        Self { text: String::new(), binary: Vec::new(), received: 0, under_way: None, whole: None }
+        Self { text: String::new(), binary: Vec::new(), received: 0, under_way: None, whole: None, limit: usize::MAX }
+    }
+
+    /// Tells how long a message may be at most, in bytes: the connection's [`Limits::message`](crate::Limits::message). Memory grows in
+    /// steps, of which the last one then is no larger than it has to be.
+    pub fn set_limit(&mut self, bytes: u64) {
+        self.limit = usize::try_from(bytes).unwrap_or(usize::MAX);
     }
 
     /// Adds a piece. Behind a message's last, [`message`](Self::message) lends it and [`take`](Self::take) gives it away.
@@ -72,14 +86,16 @@ impl Messages {
         match piece {
             Piece::Text(text) => {
                 let text = text.as_str();
-                self.text.try_reserve(text.len()).map_err(|_| ProtocolError::OutOfMemory)?;
+                let additional = growth(self.text.len(), self.text.capacity(), text.len(), self.limit);
+                self.text.try_reserve_exact(additional).map_err(|_| ProtocolError::OutOfMemory)?;
                 self.text.push_str(text);
             }
             Piece::Binary(binary) => {
                 let bytes = binary.as_bytes();
                 let room = (self.binary.len() - self.received).min(bytes.len());
                 let (into_room, behind) = bytes.split_at(room);
-                self.binary.try_reserve(behind.len()).map_err(|_| ProtocolError::OutOfMemory)?;
+                let additional = growth(self.binary.len(), self.binary.capacity(), behind.len(), self.limit);
+                self.binary.try_reserve_exact(additional).map_err(|_| ProtocolError::OutOfMemory)?;
                 self.binary[self.received..][..room].copy_from_slice(into_room);
                 self.binary.extend_from_slice(behind);
                 self.received += bytes.len();
@@ -224,9 +240,18 @@ impl Messages {
     /// Gives the memory back, unless a message is under way.
     pub fn release(&mut self) {
         if self.under_way.is_none() {
-            *self = Self::new();
+            *self = Self { limit: self.limit, ..Self::new() };
         }
     }
+}
+
+/// How much is to be reserved behind `len` bytes for `needed` more: twice as much as there is, so that each byte is moved once on average,
+/// but no more than up to the limit.
+fn growth(len: usize, capacity: usize, needed: usize, limit: usize) -> usize {
+    if needed <= capacity - len {
+        return needed;
+    }
+    needed.max(capacity.saturating_mul(2).min(limit).saturating_sub(len))
 }
 
 #[cfg(test)]
@@ -334,6 +359,27 @@ mod tests {
         let (mut messages, connection) = under_way(Kind::Binary, 50 << 20, 100_000);
         assert_eq!(messages.room(connection.payload_left()).unwrap().unwrap().len(), 100_000);
         assert!(messages.capacity() < 1 << 20);
+    }
+
+    #[test]
+    fn memory_grows_by_doubling_and_never_beyond_the_limit() {
+        for kind in [Kind::Text, Kind::Binary] {
+            for limit in [99_999, 100_000, 131_072, 1 << 20] {
+                let (_, mut wire) = frames(kind, &[1000; 100]);
+                let (mut messages, mut connection, mut out) = (Messages::new(), server(), Vec::new());
+                messages.set_limit(limit);
+                let (mut input, mut capacity, mut moves) = (&mut wire[..], 0, 0);
+                while let Some(event) = connection.receive(&mut input, &mut out) {
+                    messages.append(event.piece().unwrap()).unwrap();
+                    moves += usize::from(messages.capacity() != capacity);
+                    capacity = messages.capacity();
+                }
+                // What is needed is taken whatever the limit was said to be.
+                assert!(capacity as u64 <= limit.max(100_000), "{kind:?} {limit}: {capacity}");
+                assert!((7..=9).contains(&moves), "{kind:?} {limit}: {moves}");
+                assert_eq!(messages.message().map(|message| message.as_bytes().len()), Some(100_000));
+            }
+        }
     }
 
     #[test]

@@ -59,6 +59,7 @@ impl<S: Stream> Driver<S> {
         let Self { state: State::Open(engine), rare, giving, .. } = self else { return None };
         let parameters = engine.negotiated().compression()?;
         let Rare { codecs, messages, .. } = &mut **rare.get_or_insert_default();
+        messages.set_limit(engine.limits().message);
         let mut decompressor = codecs
             .decompressor
             .take()

@@ -255,6 +255,7 @@ impl<S: Stream> Driver<S> {
                 return Some(Event::Part(Part::lent(piece)));
             }
             let messages = &mut rare.get_or_insert_default().messages;
+            messages.set_limit(engine.limits().message);
             match join(piece, engine.payload_left(), giving, messages, common) {
                 Ok(Some(event)) => return Some(event),
                 Ok(None) => {}
