@@ -124,6 +124,9 @@ fn write_head(stream: &mut impl Stream, outbox: &mut outbox::Outbox, limit: timi
 mod docs {
     #[doc = include_str!("../../../README.md")]
     struct Readme;
+    #[cfg(feature = "deflate")]
+    #[doc = include_str!("../../../docs/compression.md")]
+    struct Compression;
     #[doc = include_str!("../../../docs/embedding.md")]
     struct Embedding;
     #[doc = include_str!("../../../docs/faq.md")]

@@ -79,6 +79,7 @@
 //! |---|---|---|
 //! | `std` | yes | `alloc`; UTF-8 validation that picks the processor's vector instructions at run time |
 //! | `alloc` | yes | `Vec<u8>` as an [`Output`], `Messages`, `Prepared`, requests that are answered later |
+//! | `deflate` | no | [`deflate`]'s compressor and decompressor, by zlib-rs; needs `std` |
 //! | `rand` | no | `RandomKeys`, masking keys for clients; needs `std` |
 
 #![no_std]
