@@ -4,6 +4,7 @@
 //! cargo bench --manifest-path benches/Cargo.toml --bench deflate              # everything, about four minutes
 //! cargo bench --manifest-path benches/Cargo.toml --bench deflate -- echo      # one table
 //! ROUNDS=101 cargo bench --manifest-path benches/Cargo.toml --bench deflate -- echo
+//! cargo bench --manifest-path benches/Cargo.toml --bench deflate -- server    # only if it is asked for
 //! ```
 //!
 //! An echo begins with a masked, compressed message in the kernel's place, has it whole and contiguous in between, and ends with a
@@ -16,6 +17,7 @@
 mod codec;
 mod ours;
 mod samples;
+mod server;
 mod theirs;
 mod wire;
 
@@ -29,11 +31,15 @@ use zlib_rs::{Deflate, DeflateConfig, Inflate};
 use codec::{Codec, Compressor, Decompressor};
 use ours::Sansocket;
 use samples::Sample;
+use server::{Kind, Server};
 use theirs::Yawc;
 use wire::{Sink, Stream};
 
 /// How long one takes its turn, on average and at least.
 const TURN: Duration = Duration::from_millis(5);
+
+/// How long a server has its turn.
+const LOOPBACK_TURN: Duration = Duration::from_millis(400);
 
 /// How a message is compressed.
 #[derive(Clone, Copy)]
@@ -63,11 +69,18 @@ trait Echo {
 type Run<'r> = Box<dyn FnMut(usize) + 'r>;
 
 fn main() {
-    let tables: [(&str, fn()); 5] =
-        [("echo", echo), ("level", levels), ("memory", memory_levels), ("threshold", threshold), ("reset", reset)];
+    let tables: [(&str, fn()); 6] = [
+        ("echo", echo),
+        ("level", levels),
+        ("memory", memory_levels),
+        ("threshold", threshold),
+        ("reset", reset),
+        ("server", servers),
+    ];
     let wanted: Vec<String> = env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     for (name, table) in tables {
-        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+        // The last one needs a network, and Node.
+        if (wanted.is_empty() && name != "server") || wanted.iter().any(|wanted| wanted == name) {
             table();
             println!();
         }
@@ -228,6 +241,36 @@ fn nanoseconds(mut once: impl FnMut()) -> f64 {
     median.time
 }
 
+/// What a compressed echo takes of the processor in a server of ours and in Node's `ws`, kernel included.
+fn servers() {
+    server::prepare();
+    println!("| server | mio, ns | std, ns | ws, ns | std / mio | ws / mio |");
+    println!("|---|--:|--:|--:|--:|--:|");
+    for takeover in [false, true] {
+        let setting = Setting::default(takeover);
+        for sample in samples::all() {
+            let stream = Stream::new(&sample, setting);
+            let mut servers = [Kind::Sansocket("mio"), Kind::Sansocket("std"), Kind::Ws]
+                .map(|kind| Server::start(kind, setting, &sample, &stream));
+            let mut round = || servers.each_mut().map(|server| server.run(LOOPBACK_TURN));
+            // The first ones are for caches and compilers.
+            round();
+            round();
+            let [mio, std, ws] = medians(&(0..rounds(7)).map(|_| round()).collect::<Vec<_>>());
+            println!(
+                "| {}, {} | {:.0} | {:.0} | {:.0} | {:.2} | {:.2} |",
+                sample.name,
+                setting.name(),
+                mio.time,
+                std.time,
+                ws.time,
+                std.ratio,
+                ws.ratio,
+            );
+        }
+    }
+}
+
 fn mean_len(messages: &[Vec<u8>]) -> usize {
     messages.iter().map(Vec::len).sum::<usize>() / messages.len()
 }
@@ -240,14 +283,21 @@ struct Median {
 
 /// Runs all in turns.
 fn compare<const N: usize>(mut runs: [Run<'_>; N]) -> [Median; N] {
-    let rounds = env::var("ROUNDS").map_or(41, |rounds| rounds.parse().expect("ROUNDS is a number"));
     // All run equally often, so that all are at the same message.
     let mut count = 1;
     while runs.iter_mut().map(|run| time(run, count)).sum::<Duration>() < TURN * N as u32 {
         count *= 2;
     }
-    let rounds: Vec<[f64; N]> =
-        (0..rounds).map(|_| runs.each_mut().map(|run| time(run, count).as_nanos() as f64 / count as f64)).collect();
+    let mut round = || runs.each_mut().map(|run| time(run, count).as_nanos() as f64 / count as f64);
+    medians(&(0..rounds(41)).map(|_| round()).collect::<Vec<_>>())
+}
+
+/// How many rounds, unless `ROUNDS` says otherwise.
+fn rounds(default: usize) -> usize {
+    env::var("ROUNDS").map_or(default, |rounds| rounds.parse().expect("ROUNDS is a number"))
+}
+
+fn medians<const N: usize>(rounds: &[[f64; N]]) -> [Median; N] {
     std::array::from_fn(|index| Median {
         time: median(rounds.iter().map(|round| round[index])),
         ratio: median(rounds.iter().map(|round| round[index] / round[0])),

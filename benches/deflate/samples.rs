@@ -74,7 +74,7 @@ fn text(name: &'static str, len: usize) -> Sample {
 /// One message of a chat, of about 300 bytes.
 fn chat(random: &mut Random) -> String {
     let mut text = String::new();
-    while text.len() < 60 {
+    while text.len() < 80 {
         random.sentence(&mut text, &LATIN, " ");
     }
     let author = random.word(&LATIN);

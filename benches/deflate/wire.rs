@@ -48,6 +48,19 @@ impl Stream {
         self.compressed.iter().map(|message| [&message[..], &TAIL].concat()).collect()
     }
 
+    /// The messages, each in its frame.
+    pub(crate) fn frames(&self) -> Vec<&[u8]> {
+        let mut rest = &self.image[..];
+        let mut frames = Vec::new();
+        while !rest.is_empty() {
+            let (header, end) = FrameHeader::parse(rest).expect("a frame is valid").expect("a frame is whole");
+            let (frame, behind) = rest.split_at(end + header.payload_len() as usize);
+            frames.push(frame);
+            rest = behind;
+        }
+        frames
+    }
+
     pub(crate) fn wire(&self) -> Wire {
         Wire { image: self.image.clone(), position: 0 }
     }
