@@ -108,7 +108,7 @@ fn rfc7692_7_1_1_without_takeover_a_message_refers_to_no_earlier_one() {
     fails(FRESH, &[&first], &second, INVALID);
     for side in SIDES {
         let mut receiver = Receiver::new(side, TAKEOVER);
-        receiver.feed_frames(&fragments(BINARY, &[first.clone()])).feed_frames(&fragments(BINARY, &[second.clone()]));
+        receiver.feed_frames(&fragments(BINARY, &[&first])).feed_frames(&fragments(BINARY, &[&second]));
         receiver.expect_binary(b"Hello, Hello, Hello").expect_binary(b"Hello, Hello, Hello").expect_open();
     }
 }

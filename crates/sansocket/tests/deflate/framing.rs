@@ -38,7 +38,9 @@ fn rfc7692_6_1_rsv1_on_a_control_frame_is_1002() {
     for side in SIDES {
         for (opcode, payload) in [(PING, HELLO), (PONG, b""), (CLOSE, b"\x03\xE8"), (CLOSE, b"")] {
             let control = Frame::new(opcode, payload).reserved(RSV1);
-            Receiver::new(side, FRESH).feed_frames(&[control.clone()]).expect_failed(ProtocolError::ReservedBits);
+            Receiver::new(side, FRESH)
+                .feed_frames(std::slice::from_ref(&control))
+                .expect_failed(ProtocolError::ReservedBits);
             // Inside of a compressed message too.
             let [first, _] = &fragments(TEXT, &[HELLO, b""])[..] else { panic!() };
             let mut receiver = Receiver::new(side, FRESH);

@@ -17,12 +17,20 @@
 
 mod agreement;
 mod answers;
+mod bombs;
+mod bound;
 mod bounds;
 mod damage;
 mod framing;
+mod memory;
 mod negotiating;
 mod offers;
 mod oracle;
+mod parts;
+mod pool;
+mod prepared;
+mod properties;
+mod sending;
 mod streaming;
 mod vectors;
 

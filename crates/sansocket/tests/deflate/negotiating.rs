@@ -12,10 +12,10 @@ const NONCE: [u8; 16] = *b"the sample nonce";
 const NAME: &str = "sec-websocket-extensions";
 
 /// No limit on anything: the peer decides.
-pub const ANY: Policy = Policy::TAKEOVER;
+pub(crate) const ANY: Policy = Policy::TAKEOVER;
 
 /// What both sides then have in force, in the order of the parameters' names.
-pub fn agreed(server: (u8, bool), client: (u8, bool)) -> Parameters {
+pub(crate) fn agreed(server: (u8, bool), client: (u8, bool)) -> Parameters {
     Parameters { server: window(server.0, server.1), client: window(client.0, client.1) }
 }
 
@@ -23,7 +23,10 @@ pub fn agreed(server: (u8, bool), client: (u8, bool)) -> Parameters {
 ///
 /// It is asked in each of the four ways in which a request can be answered, and must say the same each time.
 #[track_caller]
-pub fn server(policy: Option<Policy>, offers: &[&str]) -> Result<(Option<String>, Option<Parameters>), RequestError> {
+pub(crate) fn server(
+    policy: Option<Policy>,
+    offers: &[&str],
+) -> Result<(Option<String>, Option<Parameters>), RequestError> {
     let lines: String = offers.iter().map(|offer| format!("Sec-WebSocket-Extensions: {offer}\r\n")).collect();
     let head = format!(
         "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
@@ -74,7 +77,7 @@ pub fn server(policy: Option<Policy>, offers: &[&str]) -> Result<(Option<String>
 
 /// The value of the header that a client with these policies sends.
 #[track_caller]
-pub fn offer(policies: &[Policy]) -> Option<String> {
+pub(crate) fn offer(policies: &[Policy]) -> Option<String> {
     let uri = Uri::parse("wss://a/").unwrap();
     let request = ClientRequest::new(&uri).compression(policies);
     let mut out = Vec::new();
@@ -94,7 +97,7 @@ pub fn offer(policies: &[Policy]) -> Option<String> {
 ///
 /// It is given the answer in each way in which a response can be checked, and must say the same each time.
 #[track_caller]
-pub fn client(policies: &[Policy], answers: &[&str]) -> Result<Option<Parameters>, ResponseError> {
+pub(crate) fn client(policies: &[Policy], answers: &[&str]) -> Result<Option<Parameters>, ResponseError> {
     let uri = Uri::parse("wss://a/").unwrap();
     let request = ClientRequest::new(&uri).compression(policies);
     let lines: String = answers.iter().map(|answer| format!("Sec-WebSocket-Extensions: {answer}\r\n")).collect();
@@ -123,7 +126,7 @@ pub fn client(policies: &[Policy], answers: &[&str]) -> Result<Option<Parameters
 }
 
 /// Values of a parameter for window bits that are none (RFC 7692, section 7.1.2).
-pub const BAD_BITS: &[&str] = &[
+pub(crate) const BAD_BITS: &[&str] = &[
     "0",
     "1",
     "7",
@@ -149,7 +152,7 @@ pub const BAD_BITS: &[&str] = &[
 ];
 
 /// Elements that are malformed, so that no offer in the same header can be told from another (RFC 6455, section 9.1).
-pub const MALFORMED: &[&str] = &[
+pub(crate) const MALFORMED: &[&str] = &[
     "permessage-deflate; server_max_window_bits=",
     "permessage-deflate; server_max_window_bits=\"\"",
     "permessage-deflate; server_max_window_bits=\"9 \"",

@@ -6,23 +6,23 @@ use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZFlush};
 
 /// What a compressor leaves out at a message's end.
-pub const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
+pub(crate) const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
 
 /// miniz_oxide as a peer's compressor.
-pub struct Packer {
+pub(crate) struct Packer {
     codec: Box<CompressorOxide>,
     level: u8,
 }
 
 impl Packer {
-    pub fn new(level: u8) -> Self {
+    pub(crate) fn new(level: u8) -> Self {
         // Negative: no header and no checksum around the data.
         let flags = create_comp_flags_from_zip_params(level.into(), -15, 0);
         Self { codec: Box::new(CompressorOxide::new(flags)), level }
     }
 
     /// Compresses and flushes.
-    pub fn pack(&mut self, mut bytes: &[u8], flush: MZFlush) -> Vec<u8> {
+    pub(crate) fn pack(&mut self, mut bytes: &[u8], flush: MZFlush) -> Vec<u8> {
         let mut packed = Vec::new();
         let mut room = vec![0; 64 * 1024];
         loop {
@@ -41,7 +41,7 @@ impl Packer {
     }
 
     /// A message as RFC 7692, section 7.2.1, makes it of this.
-    pub fn message(&mut self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn message(&mut self, bytes: &[u8]) -> Vec<u8> {
         let packed = self.pack(bytes, MZFlush::Sync);
         match packed.strip_suffix(&TAIL) {
             Some(message) => message.to_vec(),
@@ -52,25 +52,25 @@ impl Packer {
 }
 
 /// `bytes` as a message of a peer that begins anew with each, and what its last fragment ends with.
-pub fn packed(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn packed(bytes: &[u8]) -> Vec<u8> {
     Packer::new(6).message(bytes)
 }
 
 /// miniz_oxide as a peer's decompressor.
-pub struct Unpacker(Box<InflateState>);
+pub(crate) struct Unpacker(Box<InflateState>);
 
 impl Unpacker {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(InflateState::new_boxed(DataFormat::Raw))
     }
 
     /// Inflates a message as RFC 7692, section 7.2.2, says.
-    pub fn message(&mut self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn message(&mut self, message: &[u8]) -> Vec<u8> {
         self.unpack(&[message, &TAIL].concat())
     }
 
     /// Inflates what there is.
-    pub fn unpack(&mut self, mut bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn unpack(&mut self, mut bytes: &[u8]) -> Vec<u8> {
         let mut unpacked = Vec::new();
         let mut room = vec![0; 64 * 1024];
         loop {
@@ -90,7 +90,7 @@ impl Unpacker {
 /// RFC 1951 as it is written down, over data that begin and end at a block's border.
 ///
 /// Adds to `history` and gives the largest distance.
-pub fn farthest(data: &[u8], history: &mut Vec<u8>) -> usize {
+pub(crate) fn farthest(data: &[u8], history: &mut Vec<u8>) -> usize {
     let mut bits = Bits { data, at: 0 };
     let mut farthest = 0;
     while !bits.is_at_end() {
