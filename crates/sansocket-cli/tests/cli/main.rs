@@ -135,6 +135,44 @@ fn a_trace_shows_every_frame_in_one_line() {
 }
 
 #[test]
+fn with_deflate_both_compress_what_is_worth_it_if_both_are_told_to() {
+    let line = "so it goes; ".repeat(1000) + "\n";
+    let input = line.clone() + "short\n" + &line;
+    // What the client sends and gets, as its trace tells.
+    let compressed = |serve: &[&str], connect: &[&str]| {
+        let server = Server::start(serve);
+        let output = connect_with(&[&[&server.url, "--trace"], connect].concat(), input.as_bytes());
+        assert_eq!(text(&output.stdout), input);
+        assert_eq!(output.status.code(), Some(0));
+        let trace = text(&output.stderr).to_owned();
+        ['>', '<'].map(|arrow| {
+            let frames = trace.lines().filter(|line| line.starts_with(arrow));
+            frames.filter(|line| line.contains(" text compressed")).count()
+        })
+    };
+    for backend in ["mio", "std"] {
+        assert_eq!(compressed(&["--backend", backend, "--deflate"], &["--deflate"]), [2, 2], "{backend}");
+        let takeover = ["--backend", backend, "--deflate", "--takeover"];
+        assert_eq!(compressed(&takeover, &["--deflate", "--takeover", "--deflate-level", "9"]), [2, 2], "{backend}");
+        assert_eq!(compressed(&["--backend", backend], &["--deflate"]), [0, 0], "{backend} was not told to");
+        assert_eq!(compressed(&["--backend", backend, "--deflate"], &[]), [0, 0], "the client was not told to");
+    }
+}
+
+#[test]
+fn options_of_deflate_without_it_or_out_of_range_are_told() {
+    for (arguments, told) in [
+        (&["serve", "--takeover"][..], "--deflate"),
+        (&["connect", "--deflate-level", "3", "ws://127.0.0.1:1/"], "--deflate"),
+        (&["serve", "--deflate", "--deflate-level", "10"], "0..=9"),
+    ] {
+        let output = sansocket().args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains(told), "{arguments:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn origins_are_let_in_as_told() {
     let server = Server::start(&["--origin", "https://a.example", "--origin", "https://b.example"]);
     for (origin, code) in [("https://a.example", 0), ("https://b.example", 0), ("https://c.example", 1)] {
