@@ -109,7 +109,7 @@ impl Decompressor {
     ) -> Option<Event<'s>> {
         if !connection.may_receive() {
             piece.done = true;
-            (self.codec, self.message) = (None, None);
+            (self.codec, self.message, self.given) = (None, None, None);
             return None;
         }
         match self.inflate_within(connection.limits().message, piece, scratch) {
@@ -135,10 +135,10 @@ impl Decompressor {
         piece: &mut Compressed<'_>,
         scratch: &'s mut [u8],
     ) -> Result<Option<Piece<'s>>, ProtocolError> {
+        self.given = None;
         if piece.done || scratch.is_empty() {
             return Ok(None);
         }
-        self.given = None;
         let inflated = self.next(limit, piece, scratch);
         if inflated.is_err() {
             piece.done = true;

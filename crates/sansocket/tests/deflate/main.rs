@@ -27,6 +27,7 @@ mod negotiating;
 mod offers;
 mod oracle;
 mod parts;
+mod pieces;
 mod pool;
 mod prepared;
 mod properties;
