@@ -5,11 +5,23 @@ const { once } = require("node:events");
 const { readFileSync } = require("node:fs");
 const http = require("node:http");
 const https = require("node:https");
-const { WebSocket, WebSocketServer } = require("ws");
+const { PerMessageDeflate, WebSocket, WebSocketServer } = require("ws");
 
 const told = JSON.parse(process.argv[2]);
 const text = told.kind === "text";
-const options = { perMessageDeflate: told.deflate, maxPayload: 32 << 20 };
+const options = { perMessageDeflate: told.deflate && { threshold: 0 }, maxPayload: 32 << 20 };
+
+// The library decompresses messages, and tells nobody.
+const compressed = { received: 0, sent: 0 };
+const { compress, decompress } = PerMessageDeflate.prototype;
+PerMessageDeflate.prototype.decompress = function (data, fin, done) {
+  if (fin) compressed.received += 1;
+  decompress.call(this, data, fin, done);
+};
+PerMessageDeflate.prototype.compress = function (data, fin, done) {
+  if (fin) compressed.sent += 1;
+  compress.call(this, data, fin, done);
+};
 
 function message(size) {
   if (text) return Buffer.from("aé€😀".repeat(size / 10) + "x".repeat(size % 10));
@@ -40,13 +52,15 @@ async function act(ws) {
   if (told.act !== "echo") ws.close(told.code, told.reason);
 }
 
-function play(ws, offered) {
+function play(ws, extensions) {
   const pings = [];
   let error = "closed too early";
   ws.on("ping", (payload) => pings.push(payload.toString()));
   ws.on("error", (caught) => (error = caught.message));
   ws.addEventListener("close", ({ code, reason, wasClean: clean }) => {
-    print({ code, reason, clean, pings: pings.slice(0, 3), error, offered: offered(), accepted: ws.extensions !== "" });
+    const { offer, answer } = extensions();
+    const agreed = answer === undefined ? null : (answer.match(/\w+_no_context_takeover/g) ?? []).sort();
+    print({ code, reason, clean, pings: pings.slice(0, 3), error, offered: offer !== undefined, agreed, compressed });
   });
   if (told.act === "echo") ws.on("message", (received, binary) => ws.send(received, { binary }));
   const acted = ws.readyState === WebSocket.OPEN ? act(ws) : once(ws, "open").then(() => act(ws));
@@ -58,19 +72,23 @@ function print(value) {
 }
 
 if (told.role === "client") {
-  let offered;
+  let offer, answer;
   const finishRequest = (request) => {
-    offered = request.hasHeader("sec-websocket-extensions");
+    offer = request.getHeader("sec-websocket-extensions");
     request.end();
   };
   const ws = new WebSocket(told.url, { ...options, finishRequest, ca: told.ca && readFileSync(told.ca) });
-  play(ws, () => offered);
+  ws.on("upgrade", ({ headers }) => (answer = headers["sec-websocket-extensions"]));
+  play(ws, () => ({ offer, answer }));
 } else {
   const files = told.key && { cert: readFileSync(told.certificate), key: readFileSync(told.key) };
   const server = files ? https.createServer(files) : http.createServer();
-  new WebSocketServer({ ...options, server }).on("connection", (ws, request) => {
+  let answer;
+  const wss = new WebSocketServer({ ...options, server });
+  wss.on("headers", (lines) => (answer = lines.find((line) => line.startsWith("Sec-WebSocket-Extensions:"))));
+  wss.on("connection", (ws, { headers }) => {
     server.close();
-    play(ws, () => request.headers["sec-websocket-extensions"] !== undefined);
+    play(ws, () => ({ offer: headers["sec-websocket-extensions"], answer }));
   });
   server.listen(0, "127.0.0.1", () => print({ port: server.address().port }));
 }

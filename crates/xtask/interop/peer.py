@@ -2,20 +2,23 @@
 
 import asyncio
 import json
+import re
 import ssl
 import sys
 
 from websockets.asyncio.client import connect
 from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import serve
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Opcode
 
 case = json.loads(sys.argv[1])
 text = case["kind"] == "text"
 options = dict(compression="deflate" if case["deflate"] else None, max_size=32 << 20, ping_interval=None)
 pings = []
+compressed = dict(received=0, sent=0)
 played = asyncio.Event()
-process_event = Connection.process_event
+process_event, decode, encode = Connection.process_event, PerMessageDeflate.decode, PerMessageDeflate.encode
 
 
 def record(ws, event):
@@ -24,7 +27,19 @@ def record(ws, event):
     process_event(ws, event)
 
 
-Connection.process_event = record  # the library answers pings and tells nobody
+def count_received(deflate, frame, **limits):
+    compressed["received"] += frame.rsv1
+    return decode(deflate, frame, **limits)
+
+
+def count_sent(deflate, frame):
+    encoded = encode(deflate, frame)
+    compressed["sent"] += encoded.rsv1
+    return encoded
+
+
+# The library answers pings and decompresses messages, and tells nobody.
+Connection.process_event, PerMessageDeflate.decode, PerMessageDeflate.encode = record, count_received, count_sent
 
 
 def message(size):
@@ -57,8 +72,9 @@ async def play(ws):
     await ws.close(case["code"], case["reason"])
     clean = bool(ws.protocol.close_rcvd and ws.protocol.close_sent)
     saw = dict(code=ws.close_code, reason=ws.close_reason, clean=clean, pings=pings[:3], error=error)
-    offered, accepted = ("Sec-WebSocket-Extensions" in head.headers for head in (ws.request, ws.response))
-    print(json.dumps(saw | dict(offered=offered, accepted=accepted)))
+    offer, answer = (head.headers.get("Sec-WebSocket-Extensions") for head in (ws.request, ws.response))
+    agreed = None if answer is None else sorted(re.findall(r"\w+_no_context_takeover", answer))
+    print(json.dumps(saw | dict(offered=offer is not None, agreed=agreed, compressed=compressed)))
     played.set()
 
 

@@ -3,18 +3,23 @@
 use std::fmt;
 
 use sansocket_std::Kind;
+use sansocket_std::deflate::{Config, Policy};
 use serde_json::{Value, json};
 
 use super::certificates::Certificates;
 use super::ours::Act;
 use super::peer::Peer;
 
-/// The sizes of the messages, in bytes: the ends of the three forms of a frame's length, and large ones.
-pub(super) const SIZES: [usize; 8] = [0, 1, 125, 126, 65_535, 65_536, 1 << 20, 16 << 20];
+/// The sizes of the messages, in bytes: the ends of the three forms of a frame's length, and large ones. The last is too much for
+/// peers that compress.
+const SIZES: [usize; 8] = [0, 1, 125, 126, 65_535, 65_536, 1 << 20, 16 << 20];
+const COMPRESSED_SIZES: &[usize] = SIZES.split_at(7).0;
 
-/// The sizes of the messages that come in fragments of [`FRAGMENT`] bytes, which cut characters.
+/// The sizes of the messages that come in fragments of [`FRAGMENT`] bytes, which cut characters. Peers take longer for each that
+/// they compress.
 const FRAGMENTED: [usize; 2] = [1000, 65_536];
 const FRAGMENT: usize = 7;
+const COMPRESSED_FRAGMENT: usize = 101;
 
 /// The code and the reason of a Close that is looked at for its own sake.
 const FAREWELL: (u16, &str) = (4001, "genug für heute");
@@ -25,6 +30,7 @@ pub(super) struct Case<'p> {
     pub(super) peer: &'p Peer,
     pub(super) role: Role,
     pub(super) tls: bool,
+    pub(super) compression: Compression,
     pub(super) what: What,
 }
 
@@ -35,13 +41,44 @@ pub(super) enum Role {
     Server,
 }
 
+/// Who is ready to compress, and what they agree on.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Compression {
+    /// Nobody.
+    None,
+    /// The peer alone.
+    Declined,
+    /// Both: each message by itself.
+    Messages,
+    /// Both: messages refer to earlier ones.
+    Takeover,
+}
+
+impl Compression {
+    /// How our side compresses.
+    pub(super) fn config(self) -> Option<Config> {
+        match self {
+            Self::None | Self::Declined => None,
+            Self::Messages => Some(Config::DEFAULT),
+            Self::Takeover => Some(Config { policy: Policy::TAKEOVER, ..Config::DEFAULT }),
+        }
+    }
+
+    /// The same for `sansocket serve`.
+    pub(super) fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::None | Self::Declined => &[],
+            Self::Messages => &["--deflate"],
+            Self::Takeover => &["--deflate", "--takeover"],
+        }
+    }
+}
+
 /// What the case is about.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum What {
-    /// The client sends messages of all sizes, the server echoes them.
-    Messages(Kind),
-    /// As `Messages` of texts, and the peer is ready to compress.
-    Compression,
+    /// One side sends messages of all sizes, the other echoes them, and the first closes.
+    Messages(Kind, Sender),
     /// The peer sends messages in fragments, we echo them.
     Fragments(Kind),
     PingFromPeer,
@@ -52,39 +89,87 @@ pub(super) enum What {
     Stranger,
 }
 
+/// Whose messages they are.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Sender {
+    Us,
+    Peer,
+}
+
 impl<'p> Case<'p> {
     /// All cases with the peer.
     pub(super) fn all(peer: &'p Peer) -> impl Iterator<Item = Self> {
+        let connections = [Role::Client, Role::Server].into_iter().flat_map(|role| [(role, false), (role, true)]);
+        connections.flat_map(move |(role, tls)| {
+            let cases = Self::of(role, tls).into_iter();
+            cases.map(move |(compression, what)| Self { peer, role, tls, compression, what })
+        })
+    }
+
+    /// What there is for a peer of this role.
+    fn of(role: Role, tls: bool) -> Vec<(Compression, What)> {
         use What::*;
-        let whats = [
-            Messages(Kind::Text),
-            Messages(Kind::Binary),
-            Compression,
+        let client = if role == Role::Client { Sender::Peer } else { Sender::Us };
+        let plain = [
+            Messages(Kind::Text, client),
+            Messages(Kind::Binary, client),
             Fragments(Kind::Text),
             Fragments(Kind::Binary),
             PingFromPeer,
             PingFromUs,
             CloseFromPeer,
             CloseFromUs,
-            Stranger,
         ];
-        let connections = [Role::Client, Role::Server].into_iter().flat_map(|role| [(role, false), (role, true)]);
-        let cases = connections.flat_map(move |(role, tls)| whats.map(|what| Self { peer, role, tls, what }));
-        cases.filter(|case| case.tls || case.what != Stranger)
+        let compressed = [
+            Messages(Kind::Text, Sender::Peer),
+            Messages(Kind::Text, Sender::Us),
+            Messages(Kind::Binary, Sender::Peer),
+            Messages(Kind::Binary, Sender::Us),
+            Fragments(Kind::Text),
+            Fragments(Kind::Binary),
+        ];
+        // TLS does not know what it carries.
+        let compressed = if tls { &compressed[..2] } else { &compressed };
+        let mut cases: Vec<_> = plain.map(|what| (Compression::None, what)).into();
+        cases.push((Compression::Declined, Messages(Kind::Text, client)));
+        for compression in [Compression::Messages, Compression::Takeover] {
+            cases.extend(compressed.iter().map(|&what| (compression, what)));
+        }
+        if tls {
+            cases.push((Compression::None, Stranger));
+        }
+        cases
+    }
+
+    /// The sizes of the messages.
+    pub(super) fn sizes(&self) -> &'static [usize] {
+        match (self.what, self.compression) {
+            (What::Fragments(_), _) => &FRAGMENTED,
+            (_, Compression::None) => &SIZES,
+            _ => COMPRESSED_SIZES,
+        }
+    }
+
+    /// The size of the fragments that the peer sends, if it does.
+    fn fragment(&self) -> Option<usize> {
+        match (self.what, self.compression) {
+            (What::Fragments(_), Compression::None) => Some(FRAGMENT),
+            (What::Fragments(_), _) => Some(COMPRESSED_FRAGMENT),
+            _ => None,
+        }
     }
 
     /// What the peer is told: its script's argument. A client gets a URL.
     pub(super) fn told(&self, url: &str, certificates: &Certificates) -> Value {
         let (code, reason) = self.farewell();
         let ca = if self.what == What::Stranger { &certificates.stranger } else { &certificates.ca };
-        let fragments = matches!(self.what, What::Fragments(_));
         json!({
             "role": self.role.to_string(),
             "act": self.peer_act(),
             "kind": if self.kind() == Kind::Text { "text" } else { "binary" },
-            "sizes": if fragments { &FRAGMENTED[..] } else { &SIZES },
-            "fragment": fragments.then_some(FRAGMENT),
-            "deflate": self.what == What::Compression,
+            "sizes": self.sizes(),
+            "fragment": self.fragment(),
+            "deflate": self.compression != Compression::None,
             "code": code,
             "reason": reason,
             "url": url,
@@ -97,7 +182,7 @@ impl<'p> Case<'p> {
     /// What our side does.
     pub(super) fn our_act(&self) -> Act {
         match self.what {
-            What::Messages(_) | What::Compression if self.role == Role::Server => Act::Send,
+            What::Messages(_, Sender::Us) => Act::Send,
             What::PingFromUs => Act::Ping,
             What::CloseFromUs => Act::Close,
             _ => Act::Echo,
@@ -107,7 +192,7 @@ impl<'p> Case<'p> {
     /// The messages' kind.
     pub(super) fn kind(&self) -> Kind {
         match self.what {
-            What::Messages(kind) | What::Fragments(kind) => kind,
+            What::Messages(kind, _) | What::Fragments(kind) => kind,
             _ => Kind::Text,
         }
     }
@@ -120,6 +205,15 @@ impl<'p> Case<'p> {
     /// What the peer is to see. An answer to a Close has its code, and from us no reason.
     pub(super) fn their_view(&self) -> Value {
         let (code, reason) = self.farewell();
+        let (offers, agreed): (_, Option<&[&str]>) = match self.compression {
+            Compression::None => (false, None),
+            Compression::Declined => (self.role == Role::Client, None),
+            Compression::Messages => (true, Some(&["client_no_context_takeover", "server_no_context_takeover"])),
+            Compression::Takeover => (true, Some(&[])),
+        };
+        // The peer compresses all of its messages, we those that are not too short.
+        let long = self.sizes().iter().filter(|&&size| size >= Config::DEFAULT.threshold).count();
+        let (received, sent) = if agreed.is_some() { (long, self.sizes().len()) } else { (0, 0) };
         json!({
             "code": code,
             "reason": if self.peer_closes() { "" } else { reason },
@@ -127,8 +221,9 @@ impl<'p> Case<'p> {
             // The first, which has a payload, and two of our keepalive: it sends none before the last was answered.
             "pings": if self.what == What::PingFromUs { &["from us", "", ""][..] } else { &[] },
             "error": null,
-            "offered": self.what == What::Compression && self.role == Role::Client,
-            "accepted": false,
+            "offered": offers,
+            "agreed": agreed,
+            "compressed": { "received": received, "sent": sent },
         })
     }
 
@@ -145,9 +240,8 @@ impl<'p> Case<'p> {
     /// What the peer does before it closes; an echo does not.
     fn peer_act(&self) -> &'static str {
         match self.what {
-            What::Messages(_) | What::Compression if self.role == Role::Client => "send",
-            What::Messages(_) | What::Compression | What::CloseFromUs => "echo",
-            What::Fragments(_) => "send",
+            What::Messages(_, Sender::Peer) | What::Fragments(_) => "send",
+            What::Messages(_, Sender::Us) | What::CloseFromUs => "echo",
             What::PingFromPeer => "ping",
             What::PingFromUs => "await pings",
             What::CloseFromPeer | What::Stranger => "close",
@@ -176,7 +270,8 @@ pub(super) fn closed_by_us(code: u16) -> String {
 impl fmt::Display for Case<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "wss" } else { "ws" };
-        write!(f, "{:<6}  {:<6}  {scheme:<3}  {:<44}", self.peer.name, self.role.to_string(), self.what.to_string())
+        let what = self.what.to_string() + self.compression.words();
+        write!(f, "{:<6}  {:<6}  {scheme:<3}  {what:<62}", self.peer.name, self.role.to_string())
     }
 }
 
@@ -189,19 +284,30 @@ impl fmt::Display for Role {
     }
 }
 
+impl Compression {
+    /// As they end a case's name.
+    fn words(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Declined => ", compression declined",
+            Self::Messages => ", compressed",
+            Self::Takeover => ", compressed with takeover",
+        }
+    }
+}
+
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Messages(Kind::Text) => "text of 0 bytes to 16 MiB",
-            Self::Messages(Kind::Binary) => "binary of 0 bytes to 16 MiB",
-            Self::Compression => "text, the peer ready for permessage-deflate",
-            Self::Fragments(Kind::Text) => "text in fragments from the peer",
-            Self::Fragments(Kind::Binary) => "binary in fragments from the peer",
-            Self::PingFromPeer => "ping from the peer",
-            Self::PingFromUs => "pings from us",
-            Self::CloseFromPeer => "close from the peer, code and reason",
-            Self::CloseFromUs => "close from us, code and reason",
-            Self::Stranger => "certificate of an unknown issuer refused",
-        })
+        let kind = |kind: &Kind| if *kind == Kind::Text { "text" } else { "binary" };
+        match self {
+            Self::Messages(of, Sender::Us) => write!(f, "{} of all sizes from us", kind(of)),
+            Self::Messages(of, Sender::Peer) => write!(f, "{} of all sizes from the peer", kind(of)),
+            Self::Fragments(of) => write!(f, "{} in fragments from the peer", kind(of)),
+            Self::PingFromPeer => f.write_str("ping from the peer"),
+            Self::PingFromUs => f.write_str("pings from us"),
+            Self::CloseFromPeer => f.write_str("close from the peer, code and reason"),
+            Self::CloseFromUs => f.write_str("close from us, code and reason"),
+            Self::Stranger => f.write_str("certificate of an unknown issuer refused"),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Our side: `sansocket serve` where an echo is all that is wanted, and else a client or a server in this process.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -8,12 +9,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use sansocket_std::deflate::Config;
 use sansocket_std::{
     AcceptOptions, CloseCode, ConnectOptions, EndedBy, Kind, OwnedMessage, Stream, Timeouts, TlsAcceptor, TlsConnector,
     TlsStream, WebSocket,
 };
 
-use super::case::{Case, SIZES, What, closed_by_peer, closed_by_us};
+use super::case::{Case, What, closed_by_peer, closed_by_us};
 use super::certificates::Certificates;
 use crate::process::LOOK;
 use crate::serve::Server;
@@ -54,6 +56,7 @@ impl Ours {
     ) -> Result<Self> {
         let Certificates { certificate, key, .. } = certificates;
         let mut arguments = vec!["--backend".as_ref(), backend.as_ref()];
+        arguments.extend(case.compression.arguments().iter().map(OsStr::new));
         if case.tls {
             arguments.extend(["--tls-cert".as_ref(), certificate.as_os_str(), "--tls-key".as_ref(), key.as_os_str()]);
         }
@@ -74,7 +77,10 @@ impl Ours {
         let work = work(move || {
             let (stream, _) = listener.accept()?;
             stream.set_nodelay(true)?;
-            let options = AcceptOptions::new().timeouts(script.timeouts());
+            let mut options = AcceptOptions::new().timeouts(script.timeouts());
+            if let Some(config) = script.compression {
+                options = options.compression(config);
+            }
             match acceptor {
                 Some(acceptor) => script.play(options.accept(TlsStream::accept(&acceptor, stream)?)?),
                 None => script.play(options.accept(stream)?),
@@ -89,8 +95,13 @@ impl Ours {
         let ca = if case.what == What::Stranger { &certificates.stranger } else { &certificates.ca };
         let connector = TlsConnector::with_ca(&fs::read(ca)?)?;
         let url = format!("{}://127.0.0.1:{port}/", if case.tls { "wss" } else { "ws" });
-        let work =
-            work(move || script.play(ConnectOptions::new().tls(&connector).timeouts(script.timeouts()).connect(&url)?));
+        let work = work(move || {
+            let mut options = ConnectOptions::new().tls(&connector).timeouts(script.timeouts());
+            if let Some(config) = script.compression {
+                options = options.compression(config);
+            }
+            script.play(options.connect(&url)?)
+        });
         Ok(Self { url: String::new(), work })
     }
 
@@ -126,12 +137,20 @@ fn work(work: impl FnOnce() -> Result<String> + Send + 'static) -> Work {
 struct Script {
     act: Act,
     kind: Kind,
+    sizes: &'static [usize],
+    compression: Option<Config>,
     farewell: (u16, &'static str),
 }
 
 impl Script {
     fn new(case: &Case<'_>, act: Act) -> Self {
-        Self { act, kind: case.kind(), farewell: case.farewell() }
+        Self {
+            act,
+            kind: case.kind(),
+            sizes: case.sizes(),
+            compression: case.compression.config(),
+            farewell: case.farewell(),
+        }
     }
 
     /// Keepalive pings that come soon, where they are what it is about.
@@ -147,7 +166,7 @@ impl Script {
         let (code, reason) = self.farewell;
         match self.act {
             Act::Send => {
-                for size in SIZES {
+                for &size in self.sizes {
                     let sent = message(self.kind, size);
                     ws.send(&sent).with_context(|| format!("sending {size} bytes"))?;
                     let received = ws.read().with_context(|| format!("awaiting {size} bytes"))?;
