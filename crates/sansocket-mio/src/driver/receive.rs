@@ -83,7 +83,8 @@ impl<S: Stream> Driver<S> {
             let there = rare.messages.len_under_way();
             // What has to be given in parts must not get past the place where that is decided.
             let is_whole = left.saturating_add(there as u64) <= common.settings.whole as u64;
-            if left >= worth_it && there > 0 && is_whole {
+            // What is compressed is not yet the message: of such a frame, the engine says that it has nothing to be lent.
+            if left >= worth_it && there > 0 && is_whole && engine.continues_message(buffer) {
                 match rare.messages.room(left.min(LONGEST_READ)) {
                     Ok(None) => {}
                     Err(error) => {

@@ -1,7 +1,12 @@
 //! The bare driver over a stream that does what a script says.
 
 mod allocations;
+#[cfg(feature = "deflate")]
+mod compression;
 mod counts;
 mod fake;
+#[cfg(feature = "deflate")]
+#[path = "../peer/mod.rs"]
+mod peer;
 mod properties;
 mod scripts;
