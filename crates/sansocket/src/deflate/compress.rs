@@ -21,15 +21,16 @@ pub struct Config {
     pub policy: Policy,
     /// How hard the compressor tries, from 0 (not at all) to 9; more counts as 9. Default 3.
     pub level: u8,
-    /// How much memory a compressor takes besides its window, from 1 to 9; default 8. What lies outside counts as the nearest.
+    /// How much memory a compressor takes besides its window, from 1 to 9; default 7. What lies outside counts as the nearest.
     pub memory_level: u8,
-    /// Shorter messages are not compressed, in bytes; default 256. Counts for [`Compress::Auto`] alone.
+    /// Shorter messages are not compressed, in bytes; default 512. Where messages refer to earlier ones, an eighth of that counts, since what has
+    /// been there before gets short by itself. Counts for [`Compress::Auto`] alone.
     pub threshold: usize,
 }
 
 impl Config {
     /// The defaults, which suit a server that everybody can reach.
-    pub const DEFAULT: Self = Self { policy: Policy::DEFAULT, level: 3, memory_level: 8, threshold: 256 };
+    pub const DEFAULT: Self = Self { policy: Policy::DEFAULT, level: 3, memory_level: 7, threshold: 512 };
 }
 
 impl Default for Config {
@@ -135,7 +136,7 @@ impl Compressor {
         Self {
             settings: (bits > WindowBits::MIN).then_some(settings),
             takeover,
-            threshold: config.threshold,
+            threshold: if takeover { config.threshold / 8 } else { config.threshold },
             pool: pool.clone(),
             codec: None,
             message: None,

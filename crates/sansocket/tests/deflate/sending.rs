@@ -53,10 +53,11 @@ fn rfc7692_8_never_and_always_hold_for_every_message() {
 
 #[test]
 fn auto_compresses_from_the_threshold_on() {
-    assert_eq!((Compress::default(), Config::default().threshold), (Compress::Auto, 256));
+    assert_eq!((Compress::default(), Config::default().threshold), (Compress::Auto, 512));
     for threshold in [1, 20, 256, 5000] {
-        let config = Config { threshold, ..Config::DEFAULT };
-        for parameters in [FRESH, TAKEOVER] {
+        // With context takeover an eighth of it counts.
+        for (parameters, eighths) in [(FRESH, 1), (TAKEOVER, 8)] {
+            let config = Config { threshold: eighths * threshold, ..Config::DEFAULT };
             assert!(!compresses(&config, parameters, &"a".repeat(threshold - 1), Compress::Auto));
             // Of a single byte nothing can be made that is shorter.
             assert_eq!(compresses(&config, parameters, &"a".repeat(threshold), Compress::Auto), threshold > 4);
