@@ -31,6 +31,11 @@ impl Codecs {
     pub(super) fn is_idle(&self) -> bool {
         self.compressor.is_none() && self.decompressor.is_none() && self.left.is_none()
     }
+
+    /// Gives everything back: nothing more comes, and nothing more may be sent.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
 }
 
 impl<S: Stream> Driver<S> {

@@ -15,6 +15,8 @@ impl Codecs {
     pub(super) const fn is_idle(&self) -> bool {
         true
     }
+
+    pub(super) const fn clear(&mut self) {}
 }
 
 impl<S: Stream> Driver<S> {

@@ -228,6 +228,11 @@ impl<S: Stream> Driver<S> {
                 None => {
                     let ending = engine.ending()?;
                     *giving = Giving::Nothing;
+                    // The socket may take its time to end, and what has come of a message is of no use until then.
+                    if let Some(rare) = rare {
+                        rare.messages = Messages::new();
+                        rare.codecs.clear();
+                    }
                     return Some(Event::End(ending));
                 }
             };

@@ -17,14 +17,18 @@ use crate::peer::{Got, Peer, RSV1, agreed, request};
 pub(crate) const READ: usize = 64 * 1024 + 64;
 
 /// No references to earlier messages, references, and a small window.
-const POLICIES: [Policy; 3] = [
+pub(crate) const POLICIES: [Policy; 3] = [
     Policy::DEFAULT,
     Policy::TAKEOVER,
     Policy { window_bits: sansocket_mio::deflate::WindowBits::new(9).unwrap(), ..Policy::DEFAULT },
 ];
 
+/// How short a message has to be that is not worth it, where messages do not refer to each other.
+const THRESHOLD: usize = 256;
+
 pub(crate) const fn compressing(policy: Policy) -> Settings {
-    Settings { compression: Some(Config { policy, ..Config::DEFAULT }), ..Settings::DEFAULT }
+    let config = Config { policy, threshold: THRESHOLD, ..Config::DEFAULT };
+    Settings { compression: Some(config), ..Settings::DEFAULT }
 }
 
 /// A server's driver behind a good handshake, and its peer.
@@ -52,7 +56,7 @@ fn open_with(common: Common, policies: &[Policy]) -> (Rig, Peer) {
 }
 
 /// A client's driver behind a good handshake, and its peer, which accepts by this policy.
-fn open_client(settings: Settings, policy: Policy) -> (Rig, Peer) {
+pub(crate) fn open_client(settings: Settings, policy: Policy) -> (Rig, Peer) {
     let common = Common::new(settings);
     let uri = Uri::parse("ws://localhost/").unwrap();
     let driver = Driver::client(Fake::default(), &ClientRequest::new(&uri), &common).unwrap();
@@ -72,7 +76,7 @@ fn open_client(settings: Settings, policy: Policy) -> (Rig, Peer) {
 
 /// Lets both ends talk until neither has more to say.
 #[track_caller]
-fn talk(rig: &mut Rig, peer: &mut Peer) {
+pub(crate) fn talk(rig: &mut Rig, peer: &mut Peer) {
     loop {
         let bytes = peer.take();
         if !bytes.is_empty() {
@@ -124,7 +128,7 @@ fn messages_of_every_size_are_echoed_by_both_ends_under_every_agreement() {
                     assert!(mem::take(&mut rig.heard) == [message(sent)], "{len} bytes, {choice:?}");
                     let got = peer.got.pop_front().unwrap();
                     assert!(got == Got::message(sent, is_compressed(&got)), "{len} bytes");
-                    assert!(!is_compressed(&got) || len >= 256, "what is short goes as it is");
+                    assert!(!is_compressed(&got) || len > 0, "what is short goes as it is");
                     assert_eq!((peer.got.len(), rig.driver.queued()), (0, 0));
                 }
             }
@@ -138,8 +142,9 @@ fn whoever_sends_chooses_whether_it_is_compressed() {
         let (mut rig, mut peer) = open(compressing(policy), &[policy]);
         rig.echoes = false;
         for (len, choice, compressed) in [
-            (255, Compress::Auto, false),
-            (256, Compress::Auto, true),
+            (if policy.takeover { 1 } else { THRESHOLD - 1 }, Compress::Auto, false),
+            (THRESHOLD, Compress::Auto, true),
+            (0, Compress::Auto, false),
             (10_000, Compress::Never, false),
             (100_000, Compress::Auto, true),
             (100_000, Compress::Never, false),
@@ -183,10 +188,10 @@ fn control_frames_are_answered_between_the_frames_of_a_compressed_message() {
     let (mut rig, mut peer) = open(compressing(Policy::DEFAULT), &[Policy::DEFAULT]);
     let text = "aß水🍌".repeat(5000);
     for (at, part) in text.as_bytes().chunks(9999).enumerate() {
-        peer.send_part(Kind::Text, part, false);
+        peer.send_part(Kind::Text, part, false, Compress::Always);
         peer.ping(&[u8::try_from(at).unwrap()]);
     }
-    peer.send_part(Kind::Text, b"", true);
+    peer.send_part(Kind::Text, b"", true, Compress::Always);
     talk(&mut rig, &mut peer);
     let pings = text.len().div_ceil(9999);
     for at in 0..pings {
@@ -550,7 +555,7 @@ fn prepared_messages_are_compressed_for_whom_they_fit_and_keep_their_order() {
                 let _ = turn.send_prepared(&prepared).unwrap();
                 drop(turn);
                 // Of what leaves in more than one piece, nobody knows soon enough that it gets no shorter.
-                let is_shorter = len > 16 << 10 || (len >= 256 && payload[0] == payload[1]);
+                let is_shorter = len > 16 << 10 || (len >= THRESHOLD && payload[0] == payload[1]);
                 expected.push(Got::message((&own).into(), is_shorter && !theirs.is_empty()));
                 expected.push(Got::message((&payload).into(), is_shorter && fits));
             }
@@ -601,7 +606,7 @@ fn behind_so_many_decompressors_the_next_message_is_1013_and_behind_so_many_comp
         let mut turn = rig.driver.turn(&mut rig.common);
         let _ = turn.send_part_with(Kind::Binary, &[7; 1000], last, Compress::Always).unwrap();
     };
-    first_peer.send_part(Kind::Binary, &[7; 1000], false);
+    first_peer.send_part(Kind::Binary, &[7; 1000], false, Compress::Always);
     talk(&mut first, &mut first_peer);
     send_part(&mut first, false);
     assert_eq!(pool.lent(), (1, 1));
@@ -637,7 +642,7 @@ fn behind_so_many_decompressors_the_next_message_is_1013_and_behind_so_many_comp
     assert_eq!(second_peer.connection.peer_close().unwrap().code(), Some(CloseCode::TRY_AGAIN_LATER));
 
     // The first one goes on, and gives back what it has.
-    first_peer.send_part(Kind::Binary, &[7; 1000], true);
+    first_peer.send_part(Kind::Binary, &[7; 1000], true, Compress::Always);
     talk(&mut first, &mut first_peer);
     assert_eq!(first.heard, [Heard::Message(Kind::Binary, vec![7; 2000])]);
     assert_eq!(pool.lent(), (0, 0));
@@ -646,7 +651,7 @@ fn behind_so_many_decompressors_the_next_message_is_1013_and_behind_so_many_comp
 #[test]
 fn codecs_go_back_when_a_connection_goes_in_the_middle_of_messages() {
     let (mut rig, mut peer, pool) = open_pooled(compressing(Policy::DEFAULT), &[Policy::DEFAULT]);
-    peer.send_part(Kind::Binary, &noise(1000), false);
+    peer.send_part(Kind::Binary, &noise(1000), false, Compress::Always);
     talk(&mut rig, &mut peer);
     let mut turn = rig.driver.turn(&mut rig.common);
     let _ = turn.send_part_with(Kind::Binary, &[7; 1000], false, Compress::Always).unwrap();

@@ -2,6 +2,10 @@
 
 mod allocations;
 #[cfg(feature = "deflate")]
+mod compressed_memory;
+#[cfg(feature = "deflate")]
+mod compressed_properties;
+#[cfg(feature = "deflate")]
 mod compression;
 mod counts;
 mod fake;

@@ -72,13 +72,13 @@ fn finale() -> impl Strategy<Value = Finale> {
 
 /// What lies between two events: the bytes that one brings, or something else.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub(crate) enum Step {
     Bytes(usize),
     Interrupted,
     Nothing,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (1..40_usize).prop_map(Step::Bytes),
         3 => (40..5000_usize).prop_map(Step::Bytes),
@@ -88,7 +88,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn going() -> impl Strategy<Value = Going> {
+pub(crate) fn going() -> impl Strategy<Value = Going> {
     prop_oneof![
         2 => (0..20_usize).prop_map(Going::Takes),
         2 => (20..5000_usize).prop_map(Going::Takes),
@@ -98,7 +98,7 @@ fn going() -> impl Strategy<Value = Going> {
     ]
 }
 
-fn settings() -> impl Strategy<Value = Settings> {
+pub(crate) fn settings() -> impl Strategy<Value = Settings> {
     let whole = prop_oneof![Just(usize::MAX), Just(0), Just(1000), Just(65_536)];
     let mark = prop_oneof![Just(Settings::DEFAULT.high_mark), Just(1000), Just(0)];
     (whole, mark).prop_map(|(whole, high_mark)| Settings {
@@ -110,7 +110,7 @@ fn settings() -> impl Strategy<Value = Settings> {
 }
 
 /// Cuts a stream as the steps say, over and over, and a long one behind some hundred of them less finely.
-fn cut(mut bytes: &[u8], steps: &[Step]) -> Vec<Coming> {
+pub(crate) fn cut(mut bytes: &[u8], steps: &[Step]) -> Vec<Coming> {
     let mut coming = Vec::new();
     let mut steps = steps.iter().cycle().take(500).chain([&Step::Bytes(10_007)].into_iter().cycle());
     while !bytes.is_empty() {

@@ -5,7 +5,7 @@ use std::mem;
 
 use sansocket::deflate::{Compress, Compressor, Config, Decompressor, Policy, Pool};
 use sansocket::handshake::{ClientHandshake, ClientRequest, ResponseProgress, Uri};
-use sansocket::{Client, Connection, Either, Ending, Event, Kind, Limits, Message, Negotiated, Piece};
+use sansocket::{Client, CloseCode, Connection, Either, Ending, Event, Kind, Limits, Message, Negotiated, Piece};
 use sansocket_testkit::{Frame, Keys, Side};
 
 /// RSV1 among the reserved bits: the message is compressed (RFC 7692, section 6).
@@ -80,12 +80,10 @@ impl Peer {
         }
     }
 
-    pub(crate) fn send_part(&mut self, kind: Kind, part: &[u8], last: bool) {
+    pub(crate) fn send_part(&mut self, kind: Kind, part: &[u8], last: bool, choice: Compress) {
         match &mut self.codecs {
             Some((compressor, _)) => {
-                let sent =
-                    compressor.send_part(kind, part, last, Compress::Always, &mut self.connection, &mut self.out);
-                sent.unwrap();
+                compressor.send_part(kind, part, last, choice, &mut self.connection, &mut self.out).unwrap();
             }
             None => self.connection.send_part(kind, part, last, &mut self.out).unwrap(),
         }
@@ -93,6 +91,10 @@ impl Peer {
 
     pub(crate) fn ping(&mut self, payload: &[u8]) {
         self.connection.ping(payload, &mut self.out).unwrap();
+    }
+
+    pub(crate) fn close(&mut self, code: CloseCode) {
+        self.connection.close(Some(code), "", &mut self.out).unwrap();
     }
 
     /// Sends frames as they are.
