@@ -31,7 +31,7 @@ enum Chore {
     Interop(interop::Options),
     /// Measures the memory that a server takes for each connection.
     Memory(memory::Options),
-    /// Writes which test proves which requirement of RFC 6455, and checks that each of them exists.
+    /// Writes which test proves which requirement of the RFCs, and checks that each of them exists.
     RfcMap(rfc_map::Options),
 }
 

@@ -20,7 +20,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// A section of the RFC.
+/// A section of an RFC.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Section {
     /// Such as `4.2.1`.
