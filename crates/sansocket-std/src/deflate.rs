@@ -90,6 +90,11 @@ impl Receiver {
         self.left.is_some()
     }
 
+    /// Gives everything back: nothing more comes.
+    pub(crate) fn discard(&mut self) {
+        *self = Self { decompressor: None, scratch: Box::default(), left: None };
+    }
+
     /// Inflates what lies in `buffer` into the message that is being joined, until that is whole. False: it is not, and more is to be
     /// received.
     pub(crate) fn inflate(

@@ -192,6 +192,12 @@ impl Inbox {
         event?.piece()
     }
 
+    /// Forgets what has come of a message: nothing more comes, and the transport may take its time to end.
+    pub(crate) fn discard(&mut self) {
+        self.messages = Messages::new();
+        self.codec.discard();
+    }
+
     /// Gives the memory of a long message back when the next message comes.
     fn release(&mut self) {
         if self.messages.capacity() > KEPT {

@@ -76,6 +76,8 @@ impl Receiver {
         false
     }
 
+    pub(crate) const fn discard(&mut self) {}
+
     pub(crate) const fn inflate(&mut self, _: u64, _: &[u8], _: &mut Messages) -> Result<bool, ProtocolError> {
         Ok(false)
     }

@@ -131,6 +131,7 @@ impl<D: Side> Receiver<D> {
                 return Ok(true);
             }
             if step != NextStep::Open {
+                self.inbox.discard();
                 return self.end(source).map(|()| false);
             }
             if self.inbox.has_appended() {

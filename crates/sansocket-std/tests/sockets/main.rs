@@ -2,6 +2,8 @@
 
 mod closing;
 mod common;
+#[cfg(feature = "deflate")]
+mod compression;
 mod messages;
 mod opening;
 mod timing;

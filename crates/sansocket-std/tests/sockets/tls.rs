@@ -8,8 +8,8 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 
 use crate::common::{LIMIT, echo, open_to_all};
 use sansocket_std::{
-    CloseCode, ConnectError, ConnectOptions, Error, Message, Socket, TlsAcceptor, TlsConnector, TlsError, TlsStream,
-    WebSocket,
+    AcceptOptions, CloseCode, ConnectError, ConnectOptions, Error, Message, Socket, TlsAcceptor, TlsConnector,
+    TlsError, TlsStream, WebSocket,
 };
 
 /// An authority of our own, and what it signs.
@@ -44,12 +44,20 @@ fn serve<T: Send + 'static>(
     acceptor: TlsAcceptor,
     serve: impl FnOnce(WebSocket<TlsStream<TcpStream>>) -> T + Send + 'static,
 ) -> (u16, JoinHandle<Option<T>>) {
+    serve_with(open_to_all(), acceptor, serve)
+}
+
+fn serve_with<T: Send + 'static>(
+    options: AcceptOptions<'static>,
+    acceptor: TlsAcceptor,
+    serve: impl FnOnce(WebSocket<TlsStream<TcpStream>>) -> T + Send + 'static,
+) -> (u16, JoinHandle<Option<T>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let server = thread::spawn(move || {
         let (stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
-        let ws = open_to_all().accept(TlsStream::accept(&acceptor, stream).unwrap()).ok()?;
+        let ws = options.accept(TlsStream::accept(&acceptor, stream).unwrap()).ok()?;
         Some(serve(ws))
     });
     (port, server)
@@ -111,6 +119,66 @@ fn both_halves_of_a_split_connection_go_through_tls() {
     drop(server);
     assert!(client.0.read().unwrap().is_none());
     assert!(client.0.ending().unwrap().is_clean());
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn both_halves_of_a_split_connection_compress_and_go_through_tls() {
+    use sansocket_std::deflate::{Compress, Config, Policy};
+
+    const MESSAGES: usize = 40;
+
+    fn message(at: usize) -> Vec<u8> {
+        let mut state = at as u64;
+        let noise = |_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state.to_le_bytes()[7]
+        };
+        [(0..at * 1000).map(noise).collect(), vec![7; at * 10_000]].concat()
+    }
+
+    for policy in [Policy::DEFAULT, Policy::TAKEOVER] {
+        let config = Config { policy, ..Config::DEFAULT };
+        let authority = Authority::new("us");
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let options = open_to_all().compression(config);
+        let (port, server) = serve_with(options, authority.server(), move |ws| sender.send(ws).unwrap());
+        let connector = authority.connector();
+        let connect = ConnectOptions::new().compression(config).tls(&connector);
+        let mut client = connect.connect(&format!("wss://localhost:{port}/")).unwrap();
+        server.join().unwrap().unwrap();
+        let mut server = receiver.recv().unwrap();
+        assert!(client.negotiated().compression().is_some());
+        // What was queued before the split goes first.
+        client.queue(&message(1)).unwrap();
+        server.queue(&message(1)).unwrap();
+        let halves = [client.split().unwrap(), server.split().unwrap()];
+        let sides = halves.map(|(mut reader, writer)| {
+            let sending = writer.clone();
+            let writing = thread::spawn(move || {
+                for at in 2..MESSAGES {
+                    sending.send_with(&message(at), Compress::Always).unwrap();
+                    sending.ping(b"in between").unwrap();
+                }
+            });
+            let reading = thread::spawn(move || {
+                for at in 1..MESSAGES {
+                    assert!(reader.read().unwrap() == Some(Message::Binary(&message(at))), "{at}");
+                }
+                reader
+            });
+            (writing, reading, writer)
+        });
+        let [mut client, mut server] = sides.map(|(writing, reading, writer)| {
+            writing.join().unwrap();
+            (reading.join().unwrap(), writer)
+        });
+        client.1.start_close(CloseCode::NORMAL, "done").unwrap();
+        assert!(server.0.read().unwrap().is_none());
+        drop(server);
+        assert!(client.0.read().unwrap().is_none());
+        assert!(client.0.ending().unwrap().is_clean());
+    }
 }
 
 #[test]
