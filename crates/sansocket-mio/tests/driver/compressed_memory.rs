@@ -78,7 +78,7 @@ fn many_messages_in_one_read_cost_one_allocation_together() {
 
 #[test]
 fn an_idle_connection_holds_nothing_unless_messages_refer_to_earlier_ones() {
-    for (policy, kept) in [(Policy::DEFAULT, 0..1), (Policy::TAKEOVER, 200 << 10..400 << 10)] {
+    for (policy, kept) in [(Policy::DEFAULT, 0..1), (Policy::TAKEOVER, 200 << 10..600 << 10)] {
         let (mut rig, mut peer) = open(compressing(policy), &[policy]);
         // What all connections share is warm.
         let (mut other, mut other_peer) = open(compressing(policy), &[policy]);

@@ -7,6 +7,8 @@ mod churn;
 mod client;
 mod closing;
 mod common;
+#[cfg(feature = "deflate")]
+mod compression;
 mod control;
 mod descriptors;
 mod ends;
@@ -15,5 +17,8 @@ mod late;
 mod limits;
 mod messages;
 mod opening;
+#[cfg(feature = "deflate")]
+#[path = "../peer/mod.rs"]
+mod peer;
 mod sending;
 mod timing;
