@@ -255,3 +255,18 @@ fn a_pool_is_shared_by_its_clones_and_by_threads() {
     assert_eq!(pool.lent(), (0, 0));
     assert!(format!("{pool:?}").contains("64"));
 }
+
+#[test]
+fn what_was_made_and_not_taken_of_a_message_is_not_seen_by_the_next_connection() {
+    let pool = pool(1, 1);
+    let left = Sender::with(Side::Server, FRESH, &all_of(6, 8), &pool);
+    let Sender { connection, mut compressor, .. } = left;
+    let bytes = noise(40_000, 1);
+    let mut rest = &bytes[..];
+    assert_eq!(compressor.begin(rest.len(), Compress::Always, &connection), Ok(true));
+    assert!(!compressor.compress(&mut rest, true).unwrap().is_last());
+    drop(compressor);
+    let mut sender = Sender::with(Side::Server, FRESH, &all_of(6, 8), &pool);
+    let mut other = Sender::new(Side::Server, FRESH, &all_of(6, 8));
+    assert_eq!(sender.send("Hello", Compress::Always).wire(), other.send("Hello", Compress::Always).wire());
+}

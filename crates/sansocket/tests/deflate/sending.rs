@@ -275,3 +275,17 @@ fn rfc6455_5_4_inside_of_a_message_that_is_not_compressed_none_is_begun() {
         assert!(frames.iter().all(|frame| frame.reserved_bits() == 0) && frames[1].payload().len() == 1000);
     }
 }
+
+#[test]
+fn auto_leaves_what_is_as_long_compressed_as_it_is() {
+    let mut found = 0;
+    for len in 1..60 {
+        // Something that repeats itself a little.
+        let bytes = [&noise(len, 1)[..], &noise(len, 1)[..len.min(7)]].concat();
+        let compressed = Sender::new(Side::Server, FRESH, &all_of(6, 8)).send(&bytes, Compress::Always).frames();
+        let gains = compressed[0].payload().len() < bytes.len();
+        found += usize::from(compressed[0].payload().len() == bytes.len());
+        assert_eq!(compresses(&all_of(6, 8), FRESH, &bytes, Compress::Auto), gains, "{len}");
+    }
+    assert!(found > 0, "none is as long as it was");
+}
