@@ -1,11 +1,11 @@
 //! Compression: between the engine's frames and the messages.
 
 use sansocket::deflate::{Compress, Compressor, Decompressor, Parameters};
-use sansocket::{Compressed, Kind, Message, SendError};
+use sansocket::{Compressed, Kind, Message, NextStep, SendError};
 
 use super::receive::join;
 use super::send::OUT_FULL;
-use super::{Driver, Engine, Rare, State};
+use super::{Driver, Engine, Load, Rare, State};
 use crate::event::Event;
 use crate::settings::Common;
 use crate::stream::Stream;
@@ -32,6 +32,11 @@ impl Codecs {
         self.compressor.is_none() && self.decompressor.is_none() && self.left.is_none()
     }
 
+    /// Whether something is to be inflated before anything else is received.
+    pub(super) const fn has_left(&self) -> bool {
+        self.left.is_some()
+    }
+
     /// Gives everything back: nothing more comes, and nothing more may be sent.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
@@ -39,6 +44,22 @@ impl Codecs {
 }
 
 impl<S: Stream> Driver<S> {
+    /// Keeps what was read, if nothing may be read now: one read may become a thousand times as much, and a peer that takes its time is not to
+    /// be told off for it. False: it may be given.
+    pub(super) fn holds_back(&mut self, input: &mut &mut [u8]) -> bool {
+        let State::Open(engine) = &self.state else { return false };
+        let may_give = self.load != Load::Above || !engine.is_server() || engine.next_step() != NextStep::Open;
+        if may_give || engine.negotiated().compression().is_none() {
+            return false;
+        }
+        if !input.is_empty() {
+            self.rare().unread.splice(..0, input.iter().copied());
+            *input = &mut [];
+            self.on_readable(false);
+        }
+        true
+    }
+
     /// Inflates a piece of a message until that gives an event, and sets the rest aside.
     pub(super) fn inflate<'b>(&mut self, piece: Compressed<'_>, common: &mut Common) -> Option<Event<'b>> {
         let mut piece = piece;

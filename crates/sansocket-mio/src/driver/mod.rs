@@ -126,7 +126,7 @@ struct Rare {
     messages: Messages,
     /// A message that was read straight into its own memory, and not given yet.
     whole: Option<OwnedMessage>,
-    /// What came behind a head while that waited for its answer.
+    /// What came behind a head while that waited for its answer, or was read and may not be given yet.
     unread: Vec<u8>,
     codecs: deflate::Codecs,
     /// What was discarded.

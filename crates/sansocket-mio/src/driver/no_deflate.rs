@@ -16,10 +16,18 @@ impl Codecs {
         true
     }
 
+    pub(super) const fn has_left(&self) -> bool {
+        false
+    }
+
     pub(super) const fn clear(&mut self) {}
 }
 
 impl<S: Stream> Driver<S> {
+    pub(super) const fn holds_back(&mut self, _: &mut &mut [u8]) -> bool {
+        false
+    }
+
     pub(super) const fn inflate<'b>(&mut self, _: Compressed<'_>, _: &mut Common) -> Option<Event<'b>> {
         None
     }

@@ -70,6 +70,9 @@ impl<S: Stream> Driver<S> {
     fn read_frames(&mut self, buffer: &mut [u8], common: &mut Common) -> usize {
         let Self { stream, reading, deadlines, rare, state: State::Open(engine), .. } = self else { return 0 };
         if let Some(rare) = rare {
+            if rare.codecs.has_left() {
+                return 0;
+            }
             if !rare.unread.is_empty() {
                 let count = rare.unread.len().min(buffer.len());
                 buffer[..count].copy_from_slice(&rare.unread[..count]);
@@ -204,6 +207,9 @@ impl<S: Stream> Driver<S> {
         {
             return Some(Event::Message(Received::Joined(message)));
         }
+        if self.holds_back(input) {
+            return None;
+        }
         if let Some(event) = self.inflate_left(common) {
             return Some(event);
         }
@@ -231,6 +237,7 @@ impl<S: Stream> Driver<S> {
                     // The socket may take its time to end, and what has come of a message is of no use until then.
                     if let Some(rare) = rare {
                         rare.messages = Messages::new();
+                        rare.unread = Vec::new();
                         rare.codecs.clear();
                     }
                     return Some(Event::End(ending));

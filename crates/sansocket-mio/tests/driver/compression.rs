@@ -507,6 +507,43 @@ fn what_is_compressed_counts_as_it_leaves_to_the_marks_and_the_queue() {
 }
 
 #[test]
+fn what_one_read_becomes_is_not_given_while_more_is_queued_than_the_mark_allows() {
+    // Messages that are echoed as they are: a thousand times what was read. They come whole, or in parts, and behind them comes another read.
+    const LEN: usize = 1 << 20;
+    for whole in [usize::MAX, 10_000] {
+        for ends in [false, true] {
+            let (high_mark, queue) = (100_000, 3 << 20);
+            let settings = Settings { whole, high_mark, low_mark: 10_000, queue, ..compressing(Policy::DEFAULT) };
+            let (mut rig, mut peer) = open(settings, &[Policy::DEFAULT]);
+            rig.choice = Compress::Never;
+            for at in 0..10 {
+                peer.send(&vec![at; LEN], Compress::Always);
+                peer.ping(&[at]);
+            }
+            let bytes = peer.take();
+            assert!(bytes.len() < 20_000, "one read");
+            rig.stream().push(Coming::Bytes(bytes));
+            peer.send("behind", Compress::Never);
+            rig.stream().push(Coming::Bytes(peer.take()));
+            rig.stream().ends = ends;
+            // The socket takes something now and then, so that the peer is never told off.
+            rig.stream().going.extend((0..1000).map(|_| Going::Takes(50_000)));
+            rig.run();
+            rig.expect_done();
+            let mut messages: Vec<_> = rig.heard.iter().filter(|heard| matches!(heard, Heard::Message(..))).collect();
+            assert!(messages.pop() == Some(&message("behind".into())));
+            assert!(messages.iter().zip(0..).all(|(heard, at)| **heard == message((&vec![at; LEN]).into())));
+            assert_eq!(messages.len(), 10);
+            peer.receive(&mem::take(&mut rig.stream().written));
+            assert_eq!(peer.got.len(), 21);
+            let most = if whole > LEN { LEN } else { 30_000 };
+            assert!(rig.most_queued <= high_mark + most + 100, "{} bytes", rig.most_queued);
+            assert_eq!(rig.driver.is_finished(), ends);
+        }
+    }
+}
+
+#[test]
 fn a_socket_that_fails_in_the_middle_of_a_message_does_no_harm() {
     for policy in [Policy::DEFAULT, Policy::TAKEOVER] {
         let (mut rig, _, pool) = open_pooled(compressing(policy), &[policy]);

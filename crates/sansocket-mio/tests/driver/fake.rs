@@ -206,6 +206,11 @@ pub(crate) struct Rig {
     parts: Vec<u8>,
     /// Whether messages are sent back.
     pub(crate) echoes: bool,
+    /// Whether they are compressed.
+    #[cfg(feature = "deflate")]
+    pub(crate) choice: sansocket_mio::deflate::Compress,
+    /// The most bytes that waited for the stream behind a turn.
+    pub(crate) most_queued: usize,
 }
 
 impl Rig {
@@ -215,12 +220,24 @@ impl Rig {
     }
 
     pub(crate) fn new(driver: Driver<Fake>, common: Common, buffer: usize) -> Self {
-        Self { driver, common, buffer: vec![0; buffer], heard: Vec::new(), parts: Vec::new(), echoes: true }
+        Self {
+            driver,
+            common,
+            buffer: vec![0; buffer],
+            heard: Vec::new(),
+            parts: Vec::new(),
+            echoes: true,
+            #[cfg(feature = "deflate")]
+            choice: sansocket_mio::deflate::Compress::Auto,
+            most_queued: 0,
+        }
     }
 
     /// One turn: readable, behind it the end, writable; or none of it, if there may be more to be read. Gives whether a queue has drained.
     pub(crate) fn turn(&mut self, (readable, read_closed, writable): (bool, bool, bool)) -> bool {
-        let Self { driver, common, buffer, heard, parts, echoes } = self;
+        let Self { driver, common, buffer, heard, parts, echoes, .. } = self;
+        #[cfg(feature = "deflate")]
+        let choice = self.choice;
         common.look_at_clock();
         let mut turn = driver.turn(common);
         if writable {
@@ -246,12 +263,18 @@ impl Rig {
                     let lent = message.as_message();
                     heard.push(Heard::Message(lent.kind(), lent.as_bytes().to_vec()));
                     if *echoes {
+                        #[cfg(feature = "deflate")]
+                        let _ = turn.send_with(lent, choice);
+                        #[cfg(not(feature = "deflate"))]
                         let _ = turn.send(lent);
                     }
                 }
                 Event::Part(part) => {
                     parts.extend_from_slice(part.as_bytes());
                     if *echoes {
+                        #[cfg(feature = "deflate")]
+                        let _ = turn.send_part_with(part.kind(), part.as_bytes(), part.is_last(), choice);
+                        #[cfg(not(feature = "deflate"))]
                         let _ = turn.send_part(part.kind(), part.as_bytes(), part.is_last());
                     }
                     if part.is_last() {
@@ -265,6 +288,8 @@ impl Rig {
                 _ => unreachable!("an event that this test does not know"),
             }
         }
+        drop(turn);
+        self.most_queued = self.most_queued.max(self.driver.queued());
         drained
     }
 
