@@ -58,7 +58,7 @@ impl Prepared {
         config: &crate::deflate::Config,
         pool: &crate::deflate::Pool,
     ) -> Self {
-        use crate::deflate::{Compressor, Window};
+        use crate::deflate::{Compress, Compressor, Window};
 
         let message = message.into();
         let bits = config.policy.window_bits;
@@ -72,6 +72,7 @@ impl Prepared {
                 payload.extend_from_slice(fragment.as_bytes());
             }
         }
+        is_compressed &= choice != Compress::Auto || payload.len() < message.as_bytes().len();
         let header = FrameHeader::new(opcode(message.kind()), true, payload.len() as u64, None).with_rsv1();
         let compressed = is_compressed.then(|| CompressedFrame { frame: encode(header, &payload), bits });
         Self { compressed, ..Self::new(message) }

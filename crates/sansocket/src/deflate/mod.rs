@@ -30,7 +30,8 @@ pub use pool::{Pool, PoolLimits};
 /// sent tells him what he has guessed right (CRIME, BREACH; RFC 7692, section 8). Such messages are for [`Never`](Self::Never).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compress {
-    /// If it is long enough (`Config::threshold`) and gets shorter by it.
+    /// If it is long enough (`Config::threshold`) and, where it fits a frame of 16 KiB, gets shorter by it. A longer one is on its way before
+    /// that is known.
     #[default]
     Auto,
     /// It goes as it is, and leaves no trace in the compressor.

@@ -74,6 +74,19 @@ fn a_prepared_message_is_compressed_as_any_other() {
 }
 
 #[test]
+fn a_prepared_message_of_any_length_that_gets_no_shorter_goes_as_it_is() {
+    for len in [600, 100_000] {
+        let bytes = noise(len, 1);
+        let frame = |choice| {
+            let server = connection(Side::Server, Some(to((15, false))), Limits::DEFAULT);
+            server.prepared_frame(&prepared(&bytes[..], choice, 15)).unwrap().len()
+        };
+        assert_eq!(frame(Compress::Auto), Prepared::new(&bytes).frame().len());
+        assert!(frame(Compress::Always) > frame(Compress::Auto));
+    }
+}
+
+#[test]
 fn a_prepared_message_holds_no_compressor_and_needs_none() {
     let pool = Pool::default();
     let text = "news, ".repeat(100);
