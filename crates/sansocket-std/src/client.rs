@@ -7,6 +7,8 @@ use std::time::Duration;
 use sansocket::handshake::{ClientHandshake, ClientRequest, HeadLimits, ResponseProgress, Uri};
 use sansocket::{Client, Either, Limits, Negotiated, RandomKeys, Timeouts};
 
+#[cfg(feature = "deflate")]
+use crate::codec::Compression;
 use crate::error::{ConnectError, ResponseHead};
 use crate::outbox::Outbox;
 use crate::stream::{Socket, Stream};
@@ -120,7 +122,19 @@ impl<'a> ConnectOptions<'a> {
     /// Offers permessage-deflate, and compresses if the server accepts it; without it, nothing is compressed.
     #[cfg(feature = "deflate")]
     pub const fn compression(mut self, config: crate::deflate::Config) -> Self {
-        self.settings.compression = Some(config);
+        self.settings.compression = Some(Compression::new(config, None));
+        self
+    }
+
+    /// As [`compression`](Self::compression), with compressors and decompressors of another pool than the one that the process has, whose
+    /// limits are [`PoolLimits::DEFAULT`](crate::deflate::PoolLimits::DEFAULT).
+    #[cfg(feature = "deflate")]
+    pub const fn compression_from(
+        mut self,
+        config: crate::deflate::Config,
+        pool: &'static crate::deflate::Pool,
+    ) -> Self {
+        self.settings.compression = Some(Compression::new(config, Some(pool)));
         self
     }
 

@@ -3,8 +3,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-pub(crate) use sansocket::deflate::Config;
-use sansocket::deflate::{Compress, Compressor, Decompressor, Fragment, Policy, Pool};
+use sansocket::deflate::{Compress, Compressor, Config, Decompressor, Fragment, Policy, Pool};
 use sansocket::handshake::Accept;
 use sansocket::{Compressed, Kind, Messages, Negotiated, Piece, ProtocolError, SendError};
 
@@ -13,7 +12,8 @@ use crate::inbox::Engine;
 /// How much is inflated at once, in bytes.
 const SCRATCH: usize = 16 * 1024;
 
-/// All connections of the process borrow from it, so that a thread that waits for its peer holds nothing.
+/// All connections of the process borrow from it unless they are told of another one, so that a thread that waits for its peer holds
+/// nothing.
 static POOL: LazyLock<Pool> = LazyLock::new(Pool::default);
 
 /// What can be used of what was agreed on: all of it.
@@ -26,8 +26,26 @@ pub(crate) const fn supported_answer(accept: Accept<'_>) -> Accept<'_> {
     accept
 }
 
-pub(crate) const fn policy(config: Config) -> Policy {
-    config.policy
+/// How a connection compresses, and whose compressors and decompressors it borrows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Compression {
+    config: Config,
+    /// `None`: the process's.
+    pool: Option<&'static Pool>,
+}
+
+impl Compression {
+    pub(crate) const fn new(config: Config, pool: Option<&'static Pool>) -> Self {
+        Self { config, pool }
+    }
+
+    pub(crate) const fn policy(&self) -> Policy {
+        self.config.policy
+    }
+
+    fn pool(&self) -> &'static Pool {
+        self.pool.unwrap_or(&POOL)
+    }
 }
 
 /// Compresses what a connection sends, if that was agreed on.
@@ -35,9 +53,10 @@ pub(crate) const fn policy(config: Config) -> Policy {
 pub(crate) struct Sender(Option<Compressor>);
 
 impl Sender {
-    pub(crate) fn new(negotiated: Negotiated, is_server: bool, config: Option<Config>) -> Self {
-        let config = config.unwrap_or_default();
-        Self(negotiated.compression().map(|parameters| Compressor::new(parameters, is_server, &config, &POOL)))
+    pub(crate) fn new(negotiated: Negotiated, is_server: bool, compression: &Compression) -> Self {
+        let Compression { config, .. } = compression;
+        let agreed = negotiated.compression();
+        Self(agreed.map(|parameters| Compressor::new(parameters, is_server, config, compression.pool())))
     }
 
     /// As [`Compressor::begin`].
@@ -74,8 +93,9 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    pub(crate) fn new(negotiated: Negotiated, is_server: bool) -> Self {
-        let decompressor = negotiated.compression().map(|parameters| Decompressor::new(parameters, is_server, &POOL));
+    pub(crate) fn new(negotiated: Negotiated, is_server: bool, compression: &Compression) -> Self {
+        let agreed = negotiated.compression();
+        let decompressor = agreed.map(|parameters| Decompressor::new(parameters, is_server, compression.pool()));
         let scratch = if decompressor.is_some() { vec![0; SCRATCH].into() } else { Box::default() };
         Self { decompressor, scratch, left: None }
     }

@@ -1,7 +1,5 @@
 //! In the place of `deflate.rs` without feature `deflate`: compression is neither offered nor accepted, so nothing comes compressed.
 
-use std::convert::Infallible;
-
 use sansocket::deflate::{Compress, Policy};
 use sansocket::handshake::Accept;
 use sansocket::{Compressed, Kind, Messages, Negotiated, Output, Piece, ProtocolError, SendError};
@@ -9,7 +7,14 @@ use sansocket::{Compressed, Kind, Messages, Negotiated, Output, Piece, ProtocolE
 use crate::inbox::Engine;
 
 /// How messages are compressed: not at all.
-pub(crate) type Config = Infallible;
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Compression;
+
+impl Compression {
+    pub(crate) const fn policy(&self) -> Policy {
+        Policy::DEFAULT
+    }
+}
 
 /// What can be used of what was agreed on.
 pub(crate) fn supported(_: Negotiated) -> Negotiated {
@@ -19,10 +24,6 @@ pub(crate) fn supported(_: Negotiated) -> Negotiated {
 /// As [`supported`].
 pub(crate) const fn supported_answer(accept: Accept<'_>) -> Accept<'_> {
     accept.uncompressed()
-}
-
-pub(crate) const fn policy(config: Config) -> Policy {
-    match config {}
 }
 
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl Fragment {
 }
 
 impl Sender {
-    pub(crate) const fn new(_: Negotiated, _: bool, _: Option<Config>) -> Self {
+    pub(crate) const fn new(_: Negotiated, _: bool, _: &Compression) -> Self {
         Self
     }
 
@@ -66,7 +67,7 @@ impl Sender {
 pub(crate) struct Receiver;
 
 impl Receiver {
-    pub(crate) const fn new(_: Negotiated, _: bool) -> Self {
+    pub(crate) const fn new(_: Negotiated, _: bool, _: &Compression) -> Self {
         Self
     }
 

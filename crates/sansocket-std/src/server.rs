@@ -9,6 +9,8 @@ use sansocket::handshake::{
 };
 use sansocket::{Either, Limits, Negotiated, Timeouts};
 
+#[cfg(feature = "deflate")]
+use crate::codec::Compression;
 use crate::error::{AcceptError, is_timeout};
 use crate::outbox::Outbox;
 use crate::receiver::drain;
@@ -107,7 +109,19 @@ impl<'a> AcceptOptions<'a> {
     /// Accepts permessage-deflate where a client offers it in a way that the policy allows; without it, nothing is compressed.
     #[cfg(feature = "deflate")]
     pub const fn compression(mut self, config: crate::deflate::Config) -> Self {
-        self.settings.compression = Some(config);
+        self.settings.compression = Some(Compression::new(config, None));
+        self
+    }
+
+    /// As [`compression`](Self::compression), with compressors and decompressors of another pool than the one that the process has, whose
+    /// limits are [`PoolLimits::DEFAULT`](crate::deflate::PoolLimits::DEFAULT).
+    #[cfg(feature = "deflate")]
+    pub const fn compression_from(
+        mut self,
+        config: crate::deflate::Config,
+        pool: &'static crate::deflate::Pool,
+    ) -> Self {
+        self.settings.compression = Some(Compression::new(config, Some(pool)));
         self
     }
 

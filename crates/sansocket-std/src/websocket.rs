@@ -10,7 +10,7 @@ use sansocket::{
     Prepared, RandomKeys, SendError, Timeouts,
 };
 
-use crate::codec::{self, Config, Sender};
+use crate::codec::{self, Compression, Sender};
 use crate::error::{Error, ResponseHead};
 use crate::inbox::{Engine, Inbox};
 use crate::outbox::{Frame, Outbox, frames, queue, queue_frame};
@@ -39,7 +39,7 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) read_buffer: usize,
     pub(crate) timeouts: Timeouts,
-    pub(crate) compression: Option<Config>,
+    pub(crate) compression: Option<Compression>,
 }
 
 impl Settings {
@@ -52,7 +52,7 @@ impl Settings {
 
     /// What is offered and accepted of compression.
     pub(crate) fn policy(&self) -> Option<Policy> {
-        self.compression.map(codec::policy)
+        self.compression.map(|compression| compression.policy())
     }
 
     /// `accept`, with compression unless it says something of that by itself.
@@ -76,9 +76,11 @@ impl Settings {
         let engine = Connection::new(role, codec::supported(negotiated), self.limits);
         let negotiated = engine.negotiated();
         let is_server = engine.is_server();
-        let codec = Sender::new(negotiated, is_server, self.compression);
+        // Somebody else may have agreed on it.
+        let compression = self.compression.unwrap_or_default();
+        let codec = Sender::new(negotiated, is_server, &compression);
         let owner = Owner { stream, engine, outbox, codec };
-        let inbox = Inbox::new(self.read_buffer, unread, codec::Receiver::new(negotiated, is_server));
+        let inbox = Inbox::new(self.read_buffer, unread, codec::Receiver::new(negotiated, is_server, &compression));
         WebSocket { receiver: Receiver::new(owner, inbox, Timing::new(self.timeouts)), opening }
     }
 }

@@ -3,13 +3,12 @@
 use std::mem;
 
 use sansocket::handshake::{Accept, RequestProgress, ServerHandshake};
-use sansocket::{MAX_REPLY, Negotiated};
 use sansocket_mio::deflate::{Compress, Config, Policy, Pool, PoolLimits};
 use sansocket_mio::{
-    ClientRequest, CloseCode, Common, Driver, EndedBy, Event, Kind, Limits, Message, Prepared, ProtocolError,
-    SendError, Sent, Settings, Uri,
+    ClientRequest, CloseCode, Common, Driver, EndedBy, Kind, Message, Prepared, ProtocolError, SendError, Sent,
+    Settings, Uri,
 };
-use sansocket_testkit::{BINARY, CONTINUATION, Frame, PING, Side, TEXT, close_body, split_frames};
+use sansocket_testkit::{BINARY, Frame, Side};
 
 use crate::fake::{Coming, Fake, Going, Heard, Rig, message, noise};
 use crate::peer::{Got, Peer, RSV1, agreed, request};
@@ -37,7 +36,7 @@ pub(crate) fn open(settings: Settings, policies: &[Policy]) -> (Rig, Peer) {
 }
 
 /// As `open`, with the pool that it borrows from.
-fn open_pooled(settings: Settings, policies: &[Policy]) -> (Rig, Peer, Pool) {
+pub(crate) fn open_pooled(settings: Settings, policies: &[Policy]) -> (Rig, Peer, Pool) {
     let (pool, mut common) = (Pool::default(), Common::new(settings));
     common.set_pool(pool.clone());
     let (rig, peer) = open_with(common, policies);
@@ -108,7 +107,7 @@ pub(crate) fn scrambled(len: usize) -> Vec<u8> {
 }
 
 /// How the last message was begun: whether it came compressed.
-fn is_compressed(got: &Got) -> bool {
+pub(crate) fn is_compressed(got: &Got) -> bool {
     matches!(got, Got::Compressed(..))
 }
 
@@ -226,323 +225,6 @@ fn a_part_of_a_text_may_cut_characters_and_no_other_message_comes_in_between() {
     assert_eq!(peer.got, expected);
 }
 
-/// What a driver gives of what `bytes` bring: each part's length, and whether it is the first and the last.
-fn parts(rig: &mut Rig, bytes: Vec<u8>, mut with: impl FnMut(&[u8])) -> Vec<(usize, bool, bool)> {
-    let mut seen = Vec::new();
-    rig.stream().push(Coming::Bytes(bytes));
-    loop {
-        let mut turn = rig.driver.turn(&mut rig.common);
-        turn.on_readable(false);
-        let mut input = turn.read(&mut rig.buffer);
-        while let Some(event) = turn.next(&mut input) {
-            match event {
-                Event::Part(part) => {
-                    seen.push((part.as_bytes().len(), part.is_first(), part.is_last()));
-                    with(part.as_bytes());
-                }
-                Event::Message(message) => {
-                    seen.push((message.as_message().as_bytes().len(), true, true));
-                    with(message.as_message().as_bytes());
-                }
-                event => panic!("{event:?}"),
-            }
-        }
-        drop(turn);
-        if !rig.driver.wants_turn() {
-            return seen;
-        }
-    }
-}
-
-#[test]
-fn what_a_message_is_once_inflated_decides_whether_it_comes_in_parts() {
-    for (whole, len, in_parts) in [
-        (999, 1000, true),
-        (1000, 1000, false),
-        (16 << 10, 16 << 10, false),
-        (16 << 10, (16 << 10) + 1, true),
-        (100_000, 100_000, false),
-        (100_000, 100_001, true),
-        (0, 300, true),
-        (0, 0, false),
-    ] {
-        for text in [false, true] {
-            let settings = Settings { whole, ..compressing(Policy::DEFAULT) };
-            let (mut rig, mut peer) = open(settings, &[Policy::DEFAULT]);
-            let payload = vec![b'x'; len];
-            let sent = if text { Message::Text(str::from_utf8(&payload).unwrap()) } else { (&payload).into() };
-            // Twice: behind the parts of one message, the next one is decided anew.
-            for _ in 0..2 {
-                peer.send(sent, Compress::Always);
-                let mut joined = Vec::new();
-                let mut whole_ones = 0;
-                rig.stream().push(Coming::Bytes(peer.take()));
-                let mut turn = rig.driver.turn(&mut rig.common);
-                turn.on_readable(false);
-                let mut input = turn.read(&mut rig.buffer);
-                while let Some(event) = turn.next(&mut input) {
-                    match event {
-                        Event::Part(part) => {
-                            assert_eq!((part.is_first(), part.kind()), (joined.is_empty(), sent.kind()));
-                            joined.extend_from_slice(part.as_bytes());
-                            assert_eq!(part.is_last(), joined.len() == len);
-                        }
-                        Event::Message(message) => {
-                            joined.extend_from_slice(message.as_message().as_bytes());
-                            whole_ones += 1;
-                        }
-                        event => panic!("{event:?}"),
-                    }
-                }
-                drop(turn);
-                assert_eq!((whole_ones == 0, joined == payload), (in_parts, true), "{len} bytes, {whole} whole");
-            }
-        }
-    }
-}
-
-#[test]
-fn a_read_that_becomes_a_thousand_times_as_much_comes_in_parts_and_takes_no_more_memory_for_it() {
-    const LEN: usize = 16 << 20;
-    let whole = 10_000;
-    let limits = Limits { message: LEN as u64, ..Limits::DEFAULT };
-    let settings = Settings { whole, limits, ..compressing(Policy::DEFAULT) };
-    let (mut rig, mut peer, pool) = open_pooled(settings, &[Policy::DEFAULT]);
-    // Twice in one packet, which is read in one or two reads.
-    let compressed = peer.compressed(&vec![0; LEN]);
-    peer.frame(Frame::new(BINARY, &compressed).reserved(RSV1));
-    peer.frame(Frame::new(BINARY, &compressed).reserved(RSV1));
-    let bytes = peer.take();
-    assert!(bytes.len() < LEN / 400, "{}", bytes.len());
-    let mut seen = Vec::with_capacity(2 * LEN / 1000);
-    let info = allocation_counter::measure(|| seen.extend(parts(&mut rig, bytes, |part| assert!(part.len() < 30_000))));
-    // The parts' own story takes most of it.
-    assert!(info.bytes_max < 2 << 20, "{info:?}");
-    for message in [&seen[..seen.len() / 2], &seen[seen.len() / 2..]] {
-        assert_eq!(message.iter().map(|(len, ..)| len).sum::<usize>(), LEN);
-        let ends = |(at, (_, first, last)): (usize, &(usize, bool, bool))| {
-            (*first, *last) == (at == 0, at + 1 == message.len())
-        };
-        assert!(message.iter().enumerate().all(ends));
-    }
-    // It goes on as before.
-    peer.send("hello", Compress::Always);
-    assert_eq!(parts(&mut rig, peer.take(), |part| assert_eq!(part, b"hello")), [(5, true, true)]);
-    assert_eq!(pool.lent(), (0, 0));
-}
-
-#[test]
-fn an_application_that_closes_or_is_told_off_inside_of_a_message_hears_of_its_end() {
-    let settings = Settings { whole: 1000, queue: 100_000, ..compressing(Policy::DEFAULT) };
-    // The closing handshake goes on while parts still come; a queue that is full ends the connection.
-    for overrun in [false, true] {
-        let (mut rig, mut peer, pool) = open_pooled(settings, &[Policy::DEFAULT]);
-        rig.stream().going.push_back(Going::Takes(0));
-        peer.send(&vec![0; 1 << 20], Compress::Always);
-        rig.stream().push(Coming::Bytes(peer.take()));
-        let mut turn = rig.driver.turn(&mut rig.common);
-        turn.on_readable(false);
-        let mut input = turn.read(&mut rig.buffer);
-        let (mut parts, mut end) = (0, None);
-        while let Some(event) = turn.next(&mut input) {
-            match event {
-                Event::Part(part) => {
-                    parts += part.as_bytes().len();
-                    if overrun {
-                        let sent = turn.send_part_with(Kind::Binary, &[7; 20_000], false, Compress::Never);
-                        assert!(matches!(sent, Ok(_) | Err(SendError::NoRoom)), "{sent:?}");
-                    } else {
-                        let _ = turn.close(CloseCode::NORMAL, "enough");
-                    }
-                }
-                Event::End(ending) => end = Some(ending.by()),
-                event => panic!("{event:?}"),
-            }
-        }
-        drop(turn);
-        assert_eq!(pool.lent(), (0, 0), "what inflates was given back");
-        if overrun {
-            assert!(parts < 1 << 20);
-            assert_eq!(end, Some(EndedBy::Failure(ProtocolError::QueueOverrun)));
-            continue;
-        }
-        assert_eq!((parts, end), (1 << 20, None));
-        rig.turn((false, false, true));
-        talk(&mut rig, &mut peer);
-        assert!(matches!(&rig.heard[..], [Heard::End(ending)] if ending.is_clean()), "{:?}", rig.heard);
-        assert!(rig.driver.is_finished());
-    }
-}
-
-/// That these frames end a connection with this error, and nothing is held for it any more.
-#[track_caller]
-fn expect_failure(settings: Settings, frames: &[Frame], error: ProtocolError) {
-    let (mut rig, mut peer, pool) = open_pooled(settings, &[Policy::DEFAULT]);
-    rig.echoes = false;
-    frames.iter().for_each(|frame| peer.frame(frame.clone()));
-    let bytes = peer.take();
-    rig.stream().push(Coming::Bytes(bytes));
-    rig.run();
-    match rig.heard.pop() {
-        Some(Heard::End(ending)) => assert_eq!(ending.by(), EndedBy::Failure(error)),
-        heard => panic!("{heard:?}"),
-    }
-    assert_eq!(rig.heard, []);
-    let written = split_frames(Side::Server, &rig.stream().written);
-    let body = close_body(error.close_code().get(), error.text());
-    assert_eq!(written.iter().map(Frame::payload).collect::<Vec<_>>(), [&body[..]]);
-    assert_eq!(pool.lent(), (0, 0));
-}
-
-#[test]
-fn rfc7692_7_2_2_what_cannot_be_inflated_is_1007_and_what_follows_is_not_looked_at() {
-    let settings = compressing(Policy::DEFAULT);
-    let behind = Frame::new(TEXT, "behind");
-    for garbage in [&b"\xFF\xFF\xFF"[..], b"garbage", &[7; 100]] {
-        let frames = [Frame::new(BINARY, garbage).reserved(RSV1), behind.clone()];
-        expect_failure(settings, &frames, ProtocolError::InvalidCompression);
-    }
-    // In a later frame, behind a good beginning and a ping that nobody hears of any more.
-    let mut peer = open(settings, &[Policy::DEFAULT]).1;
-    let good = peer.compressed(&scrambled(1000));
-    let frames = [
-        Frame::new(BINARY, &good[..500]).reserved(RSV1).fin(false),
-        Frame::new(CONTINUATION, [0xFF; 5000]).fin(false),
-        Frame::new(PING, "?"),
-    ];
-    expect_failure(settings, &frames, ProtocolError::InvalidCompression);
-}
-
-#[test]
-fn rfc7692_6_a_text_is_utf8_once_it_is_inflated_or_it_is_1007() {
-    let settings = compressing(Policy::DEFAULT);
-    for text in [&b"\xFF"[..], b"good at first \xC0\x80", b"cut \xF0\x9F", &[&[b'x'; 50_000][..], b"\x80"].concat()] {
-        let compressed = open(settings, &[Policy::DEFAULT]).1.compressed(text);
-        expect_failure(settings, &[Frame::new(TEXT, compressed).reserved(RSV1)], ProtocolError::InvalidUtf8);
-    }
-}
-
-#[test]
-fn a_message_of_n_bytes_inflated_is_taken_and_one_of_n_plus_1_is_1009() {
-    let limits = Limits { message: 100_000, ..Limits::DEFAULT };
-    for whole in [usize::MAX, 1 << 20] {
-        let settings = Settings { limits, whole, ..compressing(Policy::DEFAULT) };
-        let (mut rig, mut peer) = open(settings, &[Policy::DEFAULT]);
-        peer.send(&[0; 100_000], Compress::Always);
-        talk(&mut rig, &mut peer);
-        assert!(peer.got.pop_front() == Some(Got::Compressed(Kind::Binary, vec![0; 100_000])));
-        let compressed = peer.compressed(&[0; 100_001]);
-        expect_failure(settings, &[Frame::new(BINARY, compressed).reserved(RSV1)], ProtocolError::MessageTooBig);
-    }
-}
-
-#[test]
-fn rfc6455_5_2_rsv1_without_an_agreement_is_1002() {
-    let bytes = Frame::new(TEXT, "x").reserved(RSV1).masked([1, 2, 3, 4]).bytes();
-    // The client offers and the server does not want it, the server wants it and the client offers nothing, and neither does.
-    for (settings, policies) in
-        [(Settings::DEFAULT, &[Policy::DEFAULT][..]), (compressing(Policy::DEFAULT), &[]), (Settings::DEFAULT, &[])]
-    {
-        let (mut rig, mut peer) = open(settings, policies);
-        assert_eq!(peer.connection.negotiated(), Negotiated::default());
-        // And nothing is compressed.
-        peer.send(&[7; 5000], Compress::Auto);
-        talk(&mut rig, &mut peer);
-        assert_eq!(peer.got, [Got::Message(Kind::Binary, vec![7; 5000])]);
-        let mut turn = rig.driver.turn(&mut rig.common);
-        let _ = turn.send_with(&[7; 5000], Compress::Always).unwrap();
-        let _ = turn.send_part_with(Kind::Binary, &[7; 5000], true, Compress::Always).unwrap();
-        drop(turn);
-        talk(&mut rig, &mut peer);
-        assert_eq!(peer.got.len(), 3);
-        assert!(!peer.got.iter().any(is_compressed));
-        rig.stream().push(Coming::Bytes(bytes.clone()));
-        rig.run();
-        let written = split_frames(Side::Server, &rig.stream().written);
-        assert_eq!(written[0].payload()[..2], 1002_u16.to_be_bytes());
-    }
-}
-
-#[test]
-fn what_is_compressed_counts_as_it_leaves_to_the_marks_and_the_queue() {
-    let settings = Settings { high_mark: 50_000, low_mark: 10_000, queue: 200_000, ..compressing(Policy::DEFAULT) };
-    let (mut rig, mut peer, pool) = open_pooled(settings, &[Policy::DEFAULT]);
-    rig.stream().going.push_back(Going::Takes(0));
-    let mut turn = rig.driver.turn(&mut rig.common);
-    // A mebibyte that gets short does no harm.
-    assert_eq!(turn.send(&vec![0; 1 << 20]), Ok(Sent::Accepted));
-    assert_eq!(turn.send_with(&scrambled(40_000), Compress::Never), Ok(Sent::Accepted));
-    assert_eq!(turn.send_with(&scrambled(40_001), Compress::Always), Ok(Sent::AboveMark));
-    drop(turn);
-    assert!(!rig.driver.may_read());
-    assert!((80_000..90_000).contains(&rig.driver.queued()), "{}", rig.driver.queued());
-    assert!(rig.turn((false, false, true)), "it has drained");
-    talk(&mut rig, &mut peer);
-    assert_eq!(peer.got.len(), 3);
-    assert!(
-        peer.got.make_contiguous()[1..]
-            == [40_000, 40_001].map(|len| Got::message((&scrambled(len)).into(), len == 40_001))
-    );
-
-    // At most the queue, one message, and what the protocol demands.
-    rig.stream().going.push_back(Going::Takes(0));
-    let mut turn = rig.driver.turn(&mut rig.common);
-    let sent = loop {
-        let sent = turn.send_with(&scrambled(70_000), Compress::Always);
-        if sent != Ok(Sent::AboveMark) {
-            break sent;
-        }
-    };
-    assert_eq!(sent, Err(SendError::NoRoom));
-    assert!(
-        matches!(turn.next(&mut &mut [][..]), Some(Event::End(ending)) if ending.by() == EndedBy::Failure(ProtocolError::QueueOverrun))
-    );
-    drop(turn);
-    assert!((200_000..=200_000 + 72_000 + MAX_REPLY).contains(&rig.driver.queued()), "{}", rig.driver.queued());
-    rig.turn((false, false, true));
-    peer.receive(&mem::take(&mut rig.stream().written));
-    assert!(peer.got.drain(3..).all(|got| got == Got::Compressed(Kind::Binary, scrambled(70_000))));
-    assert!(peer.ending().is_some());
-    assert_eq!(pool.lent(), (0, 0));
-}
-
-#[test]
-fn what_one_read_becomes_is_not_given_while_more_is_queued_than_the_mark_allows() {
-    // Messages that are echoed as they are: a thousand times what was read. They come whole, or in parts, and behind them comes another read.
-    const LEN: usize = 1 << 20;
-    for whole in [usize::MAX, 10_000] {
-        for ends in [false, true] {
-            let (high_mark, queue) = (100_000, 3 << 20);
-            let settings = Settings { whole, high_mark, low_mark: 10_000, queue, ..compressing(Policy::DEFAULT) };
-            let (mut rig, mut peer) = open(settings, &[Policy::DEFAULT]);
-            rig.choice = Compress::Never;
-            for at in 0..10 {
-                peer.send(&vec![at; LEN], Compress::Always);
-                peer.ping(&[at]);
-            }
-            let bytes = peer.take();
-            assert!(bytes.len() < 20_000, "one read");
-            rig.stream().push(Coming::Bytes(bytes));
-            peer.send("behind", Compress::Never);
-            rig.stream().push(Coming::Bytes(peer.take()));
-            rig.stream().ends = ends;
-            // The socket takes something now and then, so that the peer is never told off.
-            rig.stream().going.extend((0..1000).map(|_| Going::Takes(50_000)));
-            rig.run();
-            rig.expect_done();
-            let mut messages: Vec<_> = rig.heard.iter().filter(|heard| matches!(heard, Heard::Message(..))).collect();
-            assert!(messages.pop() == Some(&message("behind".into())));
-            assert!(messages.iter().zip(0..).all(|(heard, at)| **heard == message((&vec![at; LEN]).into())));
-            assert_eq!(messages.len(), 10);
-            peer.receive(&mem::take(&mut rig.stream().written));
-            assert_eq!(peer.got.len(), 21);
-            let most = if whole > LEN { LEN } else { 30_000 };
-            assert!(rig.most_queued <= high_mark + most + 100, "{} bytes", rig.most_queued);
-            assert_eq!(rig.driver.is_finished(), ends);
-        }
-    }
-}
-
 #[test]
 fn a_socket_that_fails_in_the_middle_of_a_message_does_no_harm() {
     for policy in [Policy::DEFAULT, Policy::TAKEOVER] {
@@ -591,9 +273,10 @@ fn prepared_messages_are_compressed_for_whom_they_fit_and_keep_their_order() {
                 let _ = turn.send(&own).unwrap();
                 let _ = turn.send_prepared(&prepared).unwrap();
                 drop(turn);
+                let is_shorter = len >= THRESHOLD && payload[0] == payload[1];
                 // Of what leaves in more than one piece, nobody knows soon enough that it gets no shorter.
-                let is_shorter = len > 16 << 10 || (len >= THRESHOLD && payload[0] == payload[1]);
-                expected.push(Got::message((&own).into(), is_shorter && !theirs.is_empty()));
+                let leaves_compressed = is_shorter || len > 16 << 10;
+                expected.push(Got::message((&own).into(), leaves_compressed && !theirs.is_empty()));
                 expected.push(Got::message((&payload).into(), is_shorter && fits));
             }
         }

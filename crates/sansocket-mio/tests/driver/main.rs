@@ -2,7 +2,11 @@
 
 mod allocations;
 #[cfg(feature = "deflate")]
+mod compressed_limits;
+#[cfg(feature = "deflate")]
 mod compressed_memory;
+#[cfg(feature = "deflate")]
+mod compressed_parts;
 #[cfg(feature = "deflate")]
 mod compressed_properties;
 #[cfg(feature = "deflate")]

@@ -10,7 +10,7 @@ use sansocket::deflate::{Parameters, Window};
 use sansocket::handshake::{ClientRequest, ResponseProgress, Uri};
 use sansocket_std::deflate::{Compress, Config, Policy, Pool, WindowBits};
 use sansocket_std::{
-    Accept, AcceptOptions, CloseCode, ConnectOptions, Error, Kind, Limits, Message, Negotiated, OwnedMessage, Prepared,
+    Accept, AcceptOptions, CloseCode, ConnectOptions, Error, Kind, Message, Negotiated, OwnedMessage, Prepared,
     ProtocolError, SendError, WebSocket,
 };
 
@@ -18,20 +18,20 @@ use crate::common::{echo, masked, open_to_all, raw_client, read_head, read_to_en
 
 const SMALL: Policy = Policy { window_bits: WindowBits::new(9).unwrap(), ..Policy::DEFAULT };
 
-const fn compressing(policy: Policy) -> Config {
+pub(crate) const fn compressing(policy: Policy) -> Config {
     Config { policy, threshold: 256, ..Config::DEFAULT }
 }
 
-fn accepting(policy: Policy) -> AcceptOptions<'static> {
+pub(crate) fn accepting(policy: Policy) -> AcceptOptions<'static> {
     open_to_all().compression(compressing(policy))
 }
 
-fn connecting(policy: Policy) -> ConnectOptions<'static> {
+pub(crate) fn connecting(policy: Policy) -> ConnectOptions<'static> {
     ConnectOptions::new().compression(compressing(policy))
 }
 
 /// An open connection: the client's end and the server's.
-fn pair_with(
+pub(crate) fn pair_with(
     connect: ConnectOptions<'static>,
     accept: AcceptOptions<'static>,
 ) -> (WebSocket<TcpStream>, WebSocket<TcpStream>) {
@@ -60,12 +60,12 @@ fn scrambled(len: usize) -> Vec<u8> {
     (0..len).map(next).collect()
 }
 
-fn text(len: usize) -> String {
+pub(crate) fn text(len: usize) -> String {
     "aé€😀, und größer".chars().cycle().take(len * 17 / 26).collect()
 }
 
 /// A server's frame header: its first byte and the payload's length.
-fn read_header(stream: &mut impl Read) -> (u8, usize) {
+pub(crate) fn read_header(stream: &mut impl Read) -> (u8, usize) {
     let mut start = [0; 2];
     stream.read_exact(&mut start).unwrap();
     let mut len = [0; 8];
@@ -79,7 +79,7 @@ fn read_header(stream: &mut impl Read) -> (u8, usize) {
 }
 
 /// A client that is no more than its socket, and a server, which have agreed on the default.
-fn raw_pair(accept: AcceptOptions<'static>) -> (TcpStream, WebSocket<TcpStream>) {
+pub(crate) fn raw_pair(accept: AcceptOptions<'static>) -> (TcpStream, WebSocket<TcpStream>) {
     let (mut client, server) = sockets();
     let server = thread::spawn(move || accept.accept(server).unwrap());
     client.write_all(&crate::common::request(&["Sec-WebSocket-Extensions: permessage-deflate"])).unwrap();
@@ -494,100 +494,6 @@ fn behind_the_peers_close_nothing_is_sent_and_a_message_in_parts_stays_unfinishe
     assert!(matches!(server.send_with("x", Compress::Always), Err(Error::Send(SendError::Closing))));
     drop(server);
     closing.join().unwrap().unwrap();
-}
-
-/// What `LEN` zeros are once compressed, in one piece.
-fn bomb(len: usize) -> Vec<u8> {
-    let (mut client, mut server) = raw_pair(accepting(Policy::DEFAULT));
-    let sending = thread::spawn(move || server.send_with(&vec![0; len], Compress::Always).unwrap());
-    let mut payload = Vec::new();
-    loop {
-        let (first, len) = read_header(&mut client);
-        let start = payload.len();
-        payload.resize(start + len, 0);
-        client.read_exact(&mut payload[start..]).unwrap();
-        if first & 0x80 != 0 {
-            sending.join().unwrap();
-            return payload;
-        }
-    }
-}
-
-#[test]
-fn a_message_that_becomes_too_long_is_1009_and_what_has_come_of_it_is_not_held() {
-    const LIMIT: usize = 8 << 20;
-    let bomb = bomb(2 * LIMIT);
-    assert!(bomb.len() < 64 << 10);
-    let limits = Limits { message: LIMIT as u64, ..Limits::DEFAULT };
-    for whole in [true, false] {
-        for split in [true, false] {
-            let (mut client, mut server) = raw_pair(accepting(Policy::DEFAULT).limits(limits));
-            client.write_all(&masked(0xC2, &bomb)).unwrap();
-            client.shutdown(std::net::Shutdown::Write).unwrap();
-            let mut len = 0;
-            let mut end = None;
-            let mut halves = None;
-            let info = measure(|| {
-                if split {
-                    let (mut reader, writer) = server.split().unwrap();
-                    end = Some(loop {
-                        let result = if whole {
-                            reader.read().map(|_| 0)
-                        } else {
-                            reader.read_piece().map(|piece| piece.map_or(0, |piece| piece.as_bytes().len()))
-                        };
-                        match result {
-                            Ok(more) => len += more,
-                            Err(error) => break error,
-                        }
-                    });
-                    halves = Some((reader, writer));
-                } else {
-                    end = Some(loop {
-                        let result = if whole {
-                            server.read().map(|_| 0)
-                        } else {
-                            server.read_piece().map(|piece| piece.map_or(0, |piece| piece.as_bytes().len()))
-                        };
-                        match result {
-                            Ok(more) => len += more,
-                            Err(error) => break error,
-                        }
-                    });
-                }
-            });
-            assert!(matches!(end, Some(Error::Violation(ProtocolError::MessageTooBig))), "{end:?}");
-            assert!(len <= LIMIT);
-            let close = read_to_end(&mut client);
-            assert_eq!(close[2..4], 1009_u16.to_be_bytes());
-            // While it grows the last time, the memory is there twice.
-            let most = if whole { 2 * LIMIT } else { 200 << 10 };
-            assert!(info.bytes_max < most as u64 && info.bytes_current < 200 << 10, "{info:?}");
-        }
-    }
-}
-
-#[test]
-fn rfc7692_7_2_2_garbage_and_text_that_is_not_utf8_are_1007() {
-    for (first, payload) in [
-        (0xC2, &b"\xFF\xFF\xFF"[..]),
-        (0xC1, b"garbage"),
-        // A stored block with a byte that no text has, a character that has no end.
-        (0xC1, b"\x00\x01\x00\xFE\xFF\xFF\x00"),
-        (0xC1, b"\x00\x01\x00\xFE\xFF\xE2\x00"),
-    ] {
-        for whole in [true, false] {
-            let (mut client, mut server) = raw_pair(accepting(Policy::DEFAULT));
-            client.write_all(&[masked(first, payload), masked(0x81, b"behind it")].concat()).unwrap();
-            client.shutdown(std::net::Shutdown::Write).unwrap();
-            for _ in 0..2 {
-                let read = if whole { server.read().map(drop) } else { server.read_piece().map(drop) };
-                assert!(matches!(read, Err(Error::Violation(error)) if error.close_code().get() == 1007), "{read:?}");
-            }
-            let close = read_to_end(&mut client);
-            assert_eq!(close[2..4], 1007_u16.to_be_bytes());
-        }
-    }
 }
 
 #[test]

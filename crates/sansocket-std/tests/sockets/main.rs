@@ -4,6 +4,8 @@ mod closing;
 mod common;
 #[cfg(feature = "deflate")]
 mod compression;
+#[cfg(feature = "deflate")]
+mod compression_bounds;
 mod messages;
 mod opening;
 mod timing;
