@@ -25,7 +25,7 @@ PerMessageDeflate.prototype.compress = function (data, fin, done) {
 
 function message(size) {
   if (text) return Buffer.from("aé€😀".repeat(size / 10) + "x".repeat(size % 10));
-  return Buffer.alloc(size, Uint8Array.from({ length: 251 }, (_, at) => at));
+  return Buffer.alloc(size, Uint8Array.from({ length: 251 }, (_, at) => at & 63));
 }
 
 async function act(ws) {

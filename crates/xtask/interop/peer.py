@@ -43,7 +43,9 @@ Connection.process_event, PerMessageDeflate.decode, PerMessageDeflate.encode = r
 
 
 def message(size):
-    return "aé€😀" * (size // 10) + "x" * (size % 10) if text else (bytes(range(251)) * (size // 251 + 1))[:size]
+    if text:
+        return "aé€😀" * (size // 10) + "x" * (size % 10)
+    return (bytes(byte & 63 for byte in range(251)) * (size // 251 + 1))[:size]
 
 
 async def act(ws):

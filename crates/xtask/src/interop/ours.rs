@@ -195,10 +195,10 @@ impl Script {
     }
 }
 
-/// A message of this many bytes; a text has characters of every length.
+/// A message of this many bytes, which can be compressed if they are not too few; a text has characters of every length.
 fn message(kind: Kind, size: usize) -> OwnedMessage {
     match kind {
         Kind::Text => OwnedMessage::Text("aé€😀".repeat(size / 10) + &"x".repeat(size % 10)),
-        Kind::Binary => OwnedMessage::Binary((0..=250).cycle().take(size).collect()),
+        Kind::Binary => OwnedMessage::Binary((0..=250).map(|byte| byte & 63).cycle().take(size).collect()),
     }
 }
