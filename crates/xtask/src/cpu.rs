@@ -14,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
+use sansocket::deflate::Policy;
 use sansocket::handshake::{ClientRequest, ResponseProgress, Uri};
 use sansocket::{Client, Connection, Limits, Negotiated, RandomKeys, Server as ServerRole};
 
@@ -132,7 +133,8 @@ impl Load {
         let poll = Poll::new()?;
         let mut peers = Vec::new();
         for index in 0..connections {
-            let stream = if is_websocket { open_websocket(place)? } else { std::net::TcpStream::connect(place)? };
+            let stream =
+                if is_websocket { open_websocket(place, &[])?.0 } else { std::net::TcpStream::connect(place)? };
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
             let mut stream = TcpStream::from_std(stream);
@@ -210,13 +212,13 @@ impl Peer {
     }
 }
 
-/// Performs the opening handshake.
-pub(crate) fn open_websocket(url: &str) -> Result<std::net::TcpStream> {
+/// Performs the opening handshake, and offers compression by these policies.
+pub(crate) fn open_websocket(url: &str, compression: &[Policy]) -> Result<(std::net::TcpStream, Negotiated)> {
     let uri = Uri::parse(url)?;
     let address = (uri.host(), uri.port()).to_socket_addrs()?.next().context("no address")?;
     let mut stream = std::net::TcpStream::connect(address)?;
     let mut request = Vec::new();
-    let mut handshake = ClientRequest::new(&uri).start([7; 16], &mut request)?;
+    let mut handshake = ClientRequest::new(&uri).compression(compression).start([7; 16], &mut request)?;
     stream.write_all(&request)?;
     let mut head = Vec::new();
     let mut chunk = [0; 512];
@@ -226,7 +228,7 @@ pub(crate) fn open_websocket(url: &str) -> Result<std::net::TcpStream> {
         head.extend_from_slice(&chunk[..count]);
         match handshake.receive(&head) {
             ResponseProgress::Incomplete => {}
-            ResponseProgress::Accepted(_) => return Ok(stream),
+            ResponseProgress::Accepted(response) => return Ok((stream, response.negotiated())),
             other => anyhow::bail!("the server has not let us in: {other:?}"),
         }
     }

@@ -5,9 +5,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use sansocket::{Client, Connection, Event, Limits, Negotiated, RandomKeys};
+use sansocket::deflate::{Compress, Compressor, Config, Decompressor, Policy, Pool};
+use sansocket::{Client, Connection, Event, Limits, RandomKeys};
 
 use crate::cpu::open_websocket;
 use crate::folder;
@@ -25,9 +26,22 @@ pub(crate) struct Options {
     /// What the server runs on.
     #[arg(long, default_value = "mio")]
     backend: String,
+    /// Compresses all messages, each by itself.
+    #[arg(long)]
+    deflate: bool,
+    /// Lets messages refer to earlier ones, in both directions.
+    #[arg(long, requires = "deflate")]
+    takeover: bool,
     /// Fails above so many bytes per connection.
     #[arg(long, value_name = "BYTES")]
     at_most: Option<u64>,
+}
+
+impl Options {
+    /// What the connections offer, and the server accepts.
+    fn policy(&self) -> Option<Policy> {
+        self.deflate.then_some(if self.takeover { Policy::TAKEOVER } else { Policy::DEFAULT })
+    }
 }
 
 /// Measures and prints; whether it was at most what was asked for.
@@ -36,19 +50,23 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     serve::build()?;
     let most = (options.connections + 1).to_string();
     // Deadlines are kept for every connection, but none comes while others have their turns.
-    let arguments = ["--backend", &options.backend, "--max-connections", &most, "--ping-interval", "3600"];
+    let mut arguments = vec!["--backend", &options.backend, "--max-connections", &most, "--ping-interval", "3600"];
+    arguments.extend(options.deflate.then_some("--deflate"));
+    arguments.extend(options.takeover.then_some("--takeover"));
     let server = Server::start(arguments, &target, &target.join("memory-server.log"))?;
     let resident = || resident_bytes(server.process_id());
     let fresh = resident()?;
 
     // What one connection takes for all of them: code that is loaded, buffers that are used for the first time.
-    let mut first = Peer::connect(server.url())?;
+    let pool = Pool::default();
+    let connect = || Peer::connect(server.url(), options.policy(), &pool);
+    let mut first = connect()?;
     SIZES.iter().try_for_each(|&size| first.echo(size))?;
     let base = resident()?;
     println!("{fresh} bytes resident at the start, {base} with one connection that has echoed {SIZES:?} bytes");
 
     let count = options.connections;
-    let mut peers = (0..count).map(|_| Peer::connect(server.url())).collect::<Result<Vec<_>>>()?;
+    let mut peers = (0..count).map(|_| connect()).collect::<Result<Vec<_>>>()?;
     let mut good = true;
     let mut report = |what: &str| -> Result<()> {
         let per_connection = resident()?.saturating_sub(base) / count as u64;
@@ -77,19 +95,28 @@ fn resident_bytes(process: u32) -> Result<u64> {
 struct Peer {
     stream: TcpStream,
     engine: Connection<Client<RandomKeys>>,
+    /// How messages are compressed, if they are.
+    codecs: Option<(Compressor, Decompressor)>,
 }
 
 impl Peer {
-    fn connect(url: &str) -> Result<Self> {
-        let stream = open_websocket(url)?;
-        let engine = Connection::new(Client::new(RandomKeys), Negotiated::default(), Limits::DEFAULT);
-        Ok(Self { stream, engine })
+    fn connect(url: &str, policy: Option<Policy>, pool: &Pool) -> Result<Self> {
+        let (stream, negotiated) = open_websocket(url, policy.as_slice())?;
+        let codecs = negotiated.compression().map(|parameters| {
+            let compressor = Compressor::new(parameters, false, &Config::DEFAULT, pool);
+            (compressor, Decompressor::new(parameters, false, pool))
+        });
+        ensure!(codecs.is_some() == policy.is_some(), "the server does not compress");
+        Ok(Self { stream, engine: Connection::new(Client::new(RandomKeys), negotiated, Limits::DEFAULT), codecs })
     }
 
     fn echo(&mut self, size: usize) -> Result<()> {
         let message = vec![b'x'; size];
         let mut out = Vec::new();
-        self.engine.send_binary(&message, &mut out)?;
+        match &mut self.codecs {
+            Some((compressor, _)) => compressor.send(&message[..], Compress::Always, &mut self.engine, &mut out)?,
+            None => self.engine.send_binary(&message, &mut out)?,
+        }
         let mut writer = self.stream.try_clone()?;
         // A server that has sent a lot waits for it to be read.
         thread::scope(|scope| {
@@ -101,21 +128,45 @@ impl Peer {
 
     fn receive(&mut self, size: usize) -> Result<()> {
         let mut buffer = vec![0; 64 * 1024];
+        let mut scratch = vec![0; 64 * 1024];
         let mut replies = Vec::new();
-        let mut received = 0;
-        loop {
+        let mut echo = Echo { size, received: 0 };
+        let mut is_whole = false;
+        while !is_whole {
             let count = self.stream.read(&mut buffer)?;
             ensure!(count > 0, "the server has gone");
             let mut input = &mut buffer[..count];
             while let Some(event) = self.engine.receive(&mut input, &mut replies) {
-                let Event::Binary(piece) = event else { anyhow::bail!("not an echo: {event:?}") };
-                received += piece.as_bytes().len();
-                ensure!(piece.as_bytes().iter().all(|&byte| byte == b'x'), "not what was sent");
-                if piece.is_last() {
-                    ensure!(received == size, "{received} bytes of {size}");
-                    return Ok(());
+                match (event, &mut self.codecs) {
+                    (Event::Compressed(mut piece), Some((_, decompressor))) => {
+                        while let Some(event) =
+                            decompressor.inflate(&mut piece, &mut scratch, &mut self.engine, &mut replies)
+                        {
+                            is_whole = echo.take(event)?;
+                        }
+                    }
+                    (event, None) => is_whole = echo.take(event)?,
+                    (event, Some(_)) => bail!("not compressed: {event:?}"),
                 }
             }
         }
+        Ok(())
+    }
+}
+
+/// A message on its way back.
+struct Echo {
+    size: usize,
+    received: usize,
+}
+
+impl Echo {
+    /// Takes a piece of it; whether that is the last.
+    fn take(&mut self, event: Event<'_>) -> Result<bool> {
+        let Event::Binary(piece) = event else { bail!("not an echo: {event:?}") };
+        self.received += piece.as_bytes().len();
+        ensure!(piece.as_bytes().iter().all(|&byte| byte == b'x'), "not what was sent");
+        ensure!(!piece.is_last() || self.received == self.size, "{} bytes of {}", self.received, self.size);
+        Ok(piece.is_last())
     }
 }
