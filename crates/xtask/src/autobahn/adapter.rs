@@ -11,7 +11,10 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail};
 use mio::net::TcpStream;
 use sansocket_mio::{ClientRequest, Closed, Handler, Message, OpenError, OwnedMessage, Server, Settings, Uri};
+use sansocket_std::ConnectOptions;
+use sansocket_std::deflate::Config;
 
+use super::cases::{ALL_CASES, WITHOUT_COMPRESSION};
 use crate::process;
 
 /// A way to use the engine, and how to test it.
@@ -23,6 +26,8 @@ pub(super) struct Adapter {
     pub(super) agent: &'static str,
     /// What `sansocket serve` is told besides the address.
     pub(super) serve: &'static [&'static str],
+    /// The cases to run where nothing else is said.
+    pub(super) cases: &'static str,
     client: Client,
 }
 
@@ -31,8 +36,20 @@ type Client = fn(url: &str, answer: &mut dyn FnMut(OwnedMessage) -> Option<Owned
 
 /// Those there are.
 const ADAPTERS: &[Adapter] = &[
-    Adapter { name: "std", agent: "sansocket-std", serve: &["--backend", "std"], client: std_client },
-    Adapter { name: "mio", agent: "sansocket-mio", serve: &["--backend", "mio"], client: mio_client },
+    Adapter {
+        name: "std",
+        agent: "sansocket-std",
+        serve: &["--backend", "std", "--deflate"],
+        cases: WITHOUT_COMPRESSION,
+        client: std_client,
+    },
+    Adapter {
+        name: "mio",
+        agent: "sansocket-mio",
+        serve: &["--backend", "mio", "--deflate"],
+        cases: ALL_CASES,
+        client: mio_client,
+    },
 ];
 
 impl Adapter {
@@ -83,7 +100,7 @@ fn run_all_cases(adapter: &Adapter, url: &str, mut log: File) -> Result<()> {
 
 /// The client of `sansocket-std`.
 fn std_client(url: &str, answer: &mut dyn FnMut(OwnedMessage) -> Option<OwnedMessage>) -> Result<()> {
-    let mut ws = sansocket_std::connect(url)?;
+    let mut ws = ConnectOptions::new().compression(Config::DEFAULT).connect(url)?;
     while let Some(message) = ws.read_owned()? {
         if let Some(message) = answer(message) {
             ws.queue(&message)?;
@@ -97,7 +114,8 @@ fn mio_client(url: &str, answer: &mut dyn FnMut(OwnedMessage) -> Option<OwnedMes
     let uri = Uri::parse(url)?;
     let address = (uri.host(), uri.port()).to_socket_addrs()?.next().context("the host has no address")?;
     let stream = TcpStream::connect(address)?;
-    let mut server = Server::with_capacity(MioClient { answer, result: None }, Settings::default(), 1)?;
+    let settings = Settings { compression: Some(Config::DEFAULT), ..Settings::default() };
+    let mut server = Server::with_capacity(MioClient { answer, result: None }, settings, 1)?;
     server.connections().connect(stream, &ClientRequest::new(&uri))?;
     while !server.connections().is_empty() {
         server.run_once(None)?;

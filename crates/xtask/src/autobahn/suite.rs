@@ -1,5 +1,6 @@
 //! Runs the suite's `wstest`.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{self as std_process, Command};
@@ -12,6 +13,9 @@ use crate::process::{self, LOOK, Running};
 
 /// How long the suite's server may take to accept connections.
 const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// The log of `wstest`, in its folder.
+const LOG: &str = "wstest.log";
 
 /// The suite, ready to run.
 pub(super) enum Suite {
@@ -48,7 +52,7 @@ impl Suite {
                 (command, None)
             }
             Self::Container { image } => {
-                let name = format!("sansocket-autobahn-{}", std_process::id());
+                let name = format!("sansocket-autobahn-{mode}-{}", std_process::id());
                 let mut command = Command::new("docker");
                 command.args(["run", "--rm", "--network=host", "--env=PYTHONUNBUFFERED=1", "--name", &name]);
                 command.arg("--volume").arg(format!("{0}:{0}", folder.display())).args([image, "wstest"]);
@@ -60,7 +64,7 @@ impl Suite {
         };
         // Unbuffered, because a log of a process that was killed is to be whole. Its web server is not wanted.
         command.env("PYTHONUNBUFFERED", "1").args(["--mode", mode, "--webport", "0", "--spec"]).arg(spec);
-        let log = process::log(&folder.join("wstest.log"))?;
+        let log = process::log(&folder.join(LOG))?;
         command.stdout(log.try_clone().context("cannot share a log")?).stderr(log);
         Running::start(&mut command, clean_up).map(WsTest)
     }
@@ -94,8 +98,33 @@ impl WsTest {
     }
 }
 
+/// The cases that a `wstest` with its log in this folder has begun with, in order.
+pub(super) fn cases_begun(folder: &Path) -> Vec<String> {
+    // Not there yet: none has begun.
+    let log = fs::read_to_string(folder.join(LOG)).unwrap_or_default();
+    let begun = log.lines().filter_map(|line| line.strip_prefix("Running test case ID ")?.split(' ').next());
+    begun.map(str::to_owned).collect()
+}
+
 /// A port that nobody listened at a moment ago.
 pub(super) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
     Ok(listener.local_addr().context("no free port")?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_tells_which_cases_have_begun() {
+        let folder = std::env::temp_dir().join(format!("sansocket-cases-begun-{}", std_process::id()));
+        assert_eq!(cases_begun(&folder), [""; 0], "without a log");
+        crate::folder::empty(&folder).unwrap();
+        let log =
+            "Cases = ['1.1.1']\nRunning test case ID 1.1.1 for agent x from peer y\nRunning test case ID 2.10 for";
+        fs::write(folder.join(LOG), log).unwrap();
+        assert_eq!(cases_begun(&folder), ["1.1.1", "2.10"]);
+        crate::folder::remove(&folder).unwrap();
+    }
 }
