@@ -8,8 +8,8 @@ pub struct Limits {
     /// Bytes of one message over all of its frames; default 64 MiB.
     ///
     /// Checked against a frame's declared length as soon as its header is there: [`MessageTooBig`](crate::ProtocolError::MessageTooBig), 1009.
-    /// Of a compressed message, it is what the message has once it is inflated; on the wire it may have an eighth and 1 KiB more, since
-    /// what cannot be compressed gets longer.
+    /// Of a compressed message, it is what the message has once it is inflated; on the wire it may have an eighth, 1 KiB, and 8 bytes for each
+    /// frame more, since what cannot be compressed gets longer.
     pub message: u64,
     /// Frames of one message, empty ones included; default 131,072, at least one.
     ///
@@ -23,9 +23,10 @@ impl Limits {
     /// The defaults: 64 MiB and 131,072 frames a message.
     pub const DEFAULT: Self = Self { message: 64 << 20, fragments: 1 << 17, undefined_close_codes: false };
 
-    /// Bytes that a compressed message may have on the wire.
-    pub(crate) const fn compressed_message(&self) -> u64 {
-        self.message.saturating_add(self.message / 8).saturating_add(1024)
+    /// Bytes that a compressed message may have on the wire, in so many frames. A sender may flush its compressor at the end of each.
+    pub(crate) fn compressed_message(&self, frames: u32) -> u64 {
+        let flushes = 8 * u64::from(frames);
+        self.message.saturating_add(self.message / 8).saturating_add(1024 + flushes)
     }
 
     /// No limit on a message's bytes and frames: for peers one trusts, or for layers that count by themselves.

@@ -81,8 +81,8 @@ impl Messages {
             self.text.clear();
             self.received = 0;
         }
-        let kind = Some(piece.kind());
-        (self.under_way, self.whole) = if piece.is_last() { (None, kind) } else { (kind, None) };
+        self.under_way = (!piece.is_last()).then_some(piece.kind());
+        self.whole = None;
         match piece {
             Piece::Text(text) => {
                 let text = text.as_str();
@@ -101,6 +101,7 @@ impl Messages {
                 self.received += bytes.len();
             }
         }
+        self.whole = piece.is_last().then_some(piece.kind());
         Ok(())
     }
 
@@ -111,6 +112,7 @@ impl Messages {
     /// [`OutOfMemory`](ProtocolError::OutOfMemory), for [`Connection::fail`](crate::Connection::fail).
     pub fn finish<'m>(&'m mut self, last: impl Into<Piece<'m>>) -> Result<Message<'m>, ProtocolError> {
         let last = last.into();
+        self.whole = None;
         match last {
             Piece::Binary(binary) if binary.is_whole() => return Ok(Message::Binary(binary.as_bytes())),
             Piece::Text(text) if text.is_whole() => {
@@ -174,7 +176,8 @@ impl Messages {
         let room = usize::try_from(at_most).unwrap_or(usize::MAX).min(self.received.max(ROOM));
         let end = self.received + room;
         if end > self.binary.len() {
-            self.binary.try_reserve(end - self.binary.len()).map_err(|_| ProtocolError::OutOfMemory)?;
+            let additional = growth(self.binary.len(), self.binary.capacity(), end - self.binary.len(), self.limit);
+            self.binary.try_reserve_exact(additional).map_err(|_| ProtocolError::OutOfMemory)?;
             self.binary.resize(end, 0);
         }
         Ok(Some(&mut self.binary[self.received..end]))

@@ -180,11 +180,12 @@ impl<R: Role> Connection<R> {
         }
     }
 
-    /// How many bytes of the data frame under way are still to come. An adapter may read them straight into a message's memory.
-    pub const fn payload_left(&self) -> u64 {
-        match self.phase {
-            Phase::Data => self.payload_left,
-            Phase::Header | Phase::Control => 0,
+    /// How many bytes of the data frame under way are still to come. An adapter may read them straight into a message's memory, so of a
+    /// compressed message it is 0.
+    pub fn payload_left(&self) -> u64 {
+        match (self.phase, self.incoming) {
+            (Phase::Data, Some(incoming)) if !incoming.compressed => self.payload_left,
+            _ => 0,
         }
     }
 

@@ -49,7 +49,7 @@ impl<R: Role> Connection<R> {
     }
 
     /// Whether `input` begins with something of a message: the next `receive` over it will give a piece, or find the message to
-    /// be bad, if the output has room for [`MAX_REPLY`](crate::MAX_REPLY) bytes.
+    /// be bad, if the output has room for [`MAX_REPLY`](crate::MAX_REPLY) bytes. Of a compressed message, this is false.
     pub fn continues_message(&self, input: &[u8]) -> bool {
         self.data_ahead(input).is_some_and(|data| data.there > 0 || data.left == 0)
     }
@@ -224,7 +224,7 @@ impl<R: Role> Connection<R> {
             return Err(ProtocolError::TooManyFragments);
         }
         let bytes = data.bytes.checked_add(header.payload_len());
-        let most = if data.compressed { self.limits.compressed_message() } else { self.limits.message };
+        let most = if data.compressed { self.limits.compressed_message(fragments) } else { self.limits.message };
         let bytes = bytes.filter(|&bytes| bytes <= most).ok_or(ProtocolError::MessageTooBig)?;
         self.incoming = Some(Incoming { fragments, bytes, ..data });
         self.begin_payload(Phase::Data, header);

@@ -21,7 +21,8 @@ pub struct Config {
     pub policy: Policy,
     /// How hard the compressor tries, from 0 (not at all) to 9; more counts as 9. Default 3.
     pub level: u8,
-    /// How much memory a compressor takes besides its window, from 1 to 9; default 7. What lies outside counts as the nearest.
+    /// How much memory a compressor takes besides its window, from 1 to 9; default 7. What lies outside counts as the nearest. At 15 bits that
+    /// is from 277 to 500 KiB in all; docs/compression.md has a table.
     pub memory_level: u8,
     /// Shorter messages are not compressed, in bytes; default 512. Where messages refer to earlier ones, an eighth of that counts, since what has
     /// been there before gets short by itself. Counts for [`Compress::Auto`] alone.
@@ -153,7 +154,7 @@ impl Compressor {
     /// # Errors
     ///
     /// As [`Connection::send`]. [`NoRoom`](SendError::NoRoom): the output has less room than the message might need in the worst case, an
-    /// eighth more than it has.
+    /// eighth and 64 bytes more than it has, and 14 for each 16 KiB of that; under [`Compress::Auto`], less than the message needs as it is.
     pub fn send<'m, R: Role>(
         &mut self,
         message: impl Into<Message<'m>>,
@@ -163,8 +164,14 @@ impl Compressor {
     ) -> Result<(), SendError> {
         let message = message.into();
         if self.begin(message.as_bytes().len(), choice, connection)? {
-            self.send_begun(message.kind(), message.as_bytes(), true, connection, out)
-                .inspect_err(|_| self.go_back(None))
+            match self.send_begun(message.kind(), message.as_bytes(), true, connection, out) {
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    self.go_back(None);
+                    // As it is, it may fit.
+                    if choice == Compress::Auto { connection.send(message, out) } else { Err(error) }
+                }
+            }
         } else {
             connection.send(message, out)
         }
@@ -289,6 +296,10 @@ impl Compressor {
         let Some(settings) = &self.settings else { return false };
         if choice == Compress::Never || (choice == Compress::Auto && !is_worth_it) {
             return false;
+        }
+        if !self.takeover {
+            // Whoever did not ask for more behind a message's end has left it here, and it still remembers that message.
+            self.codec = None;
         }
         if self.codec.is_none() {
             self.codec = if self.takeover { Some(Held::own(settings)) } else { self.pool.lend(settings) };

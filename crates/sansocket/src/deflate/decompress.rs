@@ -98,8 +98,9 @@ impl Decompressor {
     /// `None`: nothing more comes of `piece`, unless `scratch` is empty. To be called until then: every byte that the peer has sent may
     /// become a thousand. A piece of text has whole characters only; one that the end of `scratch` has cut comes as a piece of its own.
     ///
-    /// Fails the connection, with [`Event::Failed`] and a Close in `out`, for what cannot be inflated, for text that is not UTF-8, and as
-    /// soon as the message has more bytes than [`Limits::message`](crate::Limits::message). Behind a failure nothing is inflated.
+    /// Fails the connection, with [`Event::Failed`] and a Close in `out`, for what cannot be inflated, for text that is not UTF-8, as soon as
+    /// the message has more bytes than [`Limits::message`](crate::Limits::message), and where the pool has no decompressor for a message that
+    /// begins. Behind a failure nothing is inflated.
     pub fn inflate<'s, R: Role>(
         &mut self,
         piece: &mut Compressed<'_>,
@@ -128,7 +129,9 @@ impl Decompressor {
     ///
     /// # Errors
     ///
-    /// What the connection is to [fail](Connection::fail) with.
+    /// What the connection is to [fail](Connection::fail) with: [`InvalidCompression`](ProtocolError::InvalidCompression),
+    /// [`InvalidUtf8`](ProtocolError::InvalidUtf8), [`MessageTooBig`](ProtocolError::MessageTooBig),
+    /// [`TooManyCompressed`](ProtocolError::TooManyCompressed).
     pub fn inflate_within<'s>(
         &mut self,
         limit: u64,

@@ -298,5 +298,11 @@ pub(crate) fn agree(policies: &[Policy], answer: &Extension<'_>) -> Result<Param
     if answer.client_max_window_bits == Some(None) {
         return Err(InvalidElement);
     }
-    policies.iter().find_map(|policy| policy.agree(&answer)).ok_or(InvalidElement)
+    // Which of the offers was meant cannot be told where several fit: what all of them allow is right.
+    let fits = policies.iter().filter_map(|policy| policy.agree(&answer));
+    let agreed = fits.reduce(|a, b| {
+        let bits = a.client.bits.min(b.client.bits);
+        Parameters { client: Window { bits, takeover: a.client.takeover && b.client.takeover }, ..a }
+    });
+    agreed.ok_or(InvalidElement)
 }

@@ -88,20 +88,23 @@ impl Pool {
             Some(fit.map(|at| shelf.kept.swap_remove(at)))
         })?;
         // What had to be made or cleared has no need of the lock.
-        let codec = kept.map_or_else(
-            || Box::new(C::new(settings)),
-            |mut codec| {
+        let mut held = Held { codec: None, lender: Some(self.clone()) };
+        held.codec = Some(match kept {
+            Some(mut codec) => {
                 codec.reset();
                 codec
-            },
-        );
-        Some(Held { codec: Some(codec), lender: Some(self.clone()) })
+            }
+            // If there is no memory for it, that is a panic, and it does not count as lent.
+            None => Box::new(C::new(settings)),
+        });
+        Some(held)
     }
 
-    fn give_back<C: Codec>(&self, codec: Box<C>) {
+    fn give_back<C: Codec>(&self, codec: Option<Box<C>>) {
         let superfluous = self.with(|shelves| {
             let shelf = C::shelf(shelves);
             shelf.lent -= 1;
+            let codec = codec?;
             let is_full = shelf.kept.len() >= self.0.limits.kept;
             // The newest is kept: settings that nobody uses any more go first.
             let oldest = (is_full && !shelf.kept.is_empty()).then(|| shelf.kept.remove(0));
@@ -163,8 +166,8 @@ impl<C: Codec> DerefMut for Held<C> {
 
 impl<C: Codec> Drop for Held<C> {
     fn drop(&mut self) {
-        if let (Some(codec), Some(lender)) = (self.codec.take(), &self.lender) {
-            lender.give_back(codec);
+        if let Some(lender) = &self.lender {
+            lender.give_back(self.codec.take());
         }
     }
 }

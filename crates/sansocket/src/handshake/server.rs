@@ -321,7 +321,7 @@ impl<'b> Request<'b> {
     }
 }
 
-/// An answer that is still owed, for those who have to ask elsewhere first. Holds 60 bytes, the subprotocols offered, and 5 bytes for each offer
+/// An answer that is still owed, for those who have to ask elsewhere first. Holds 64 bytes, the subprotocols offered, and 6 bytes for each offer
 /// of compression.
 #[cfg(feature = "alloc")]
 #[derive(Clone, Debug)]
@@ -330,6 +330,9 @@ pub struct PendingAnswer {
     protocols: alloc::boxed::Box<[alloc::boxed::Box<str>]>,
     compression: alloc::boxed::Box<[Element]>,
 }
+
+#[cfg(all(feature = "alloc", target_pointer_width = "64"))]
+const _: () = assert!(size_of::<PendingAnswer>() == 64 && size_of::<Element>() == 6, "as its docs say");
 
 #[cfg(feature = "alloc")]
 impl PendingAnswer {
@@ -385,13 +388,22 @@ impl<'b> Iterator for Protocols<'b> {
 pub struct Accept<'a> {
     protocol: Option<&'a str>,
     headers: &'a [(&'a str, &'a str)],
-    compression: Option<Policy>,
+    compression: Compression,
+}
+
+/// What is said of compression.
+#[derive(Clone, Copy, Debug, Default)]
+enum Compression {
+    #[default]
+    Unsaid,
+    Declined,
+    By(Policy),
 }
 
 impl<'a> Accept<'a> {
     /// No subprotocol, no further headers, no compression.
     pub const fn new() -> Self {
-        Self { protocol: None, headers: &[], compression: None }
+        Self { protocol: None, headers: &[], compression: Compression::Unsaid }
     }
 
     /// Chooses a subprotocol out of those that the client offers.
@@ -403,19 +415,22 @@ impl<'a> Accept<'a> {
     /// Accepts permessage-deflate (RFC 7692), if the client offers it in a way that the policy allows. Whoever asks for this has to inflate
     /// what comes: [`Event::Compressed`](crate::Event::Compressed).
     pub const fn compression(mut self, policy: Policy) -> Self {
-        self.compression = Some(policy);
+        self.compression = Compression::By(policy);
         self
     }
 
-    /// Declines compression, as [`new`](Self::new) does.
+    /// Declines compression, as [`new`](Self::new) does, and lets no layer above say otherwise.
     pub const fn uncompressed(mut self) -> Self {
-        self.compression = None;
+        self.compression = Compression::Declined;
         self
     }
 
-    /// What is accepted of compression.
-    pub const fn accepted_compression(&self) -> Option<Policy> {
-        self.compression
+    /// As [`compression`](Self::compression), unless something was said of it before: for layers above that have a policy for all clients.
+    pub const fn compression_by_default(mut self, policy: Policy) -> Self {
+        if matches!(self.compression, Compression::Unsaid) {
+            self.compression = Compression::By(policy);
+        }
+        self
     }
 
     /// The subprotocol chosen.
@@ -438,7 +453,10 @@ impl<'a> Accept<'a> {
 
     /// What is chosen out of the client's offers of compression.
     pub(super) fn choose(&self, offers: impl Iterator<Item = Element>) -> Option<Agreement> {
-        deflate::choose(self.compression?, offers)
+        match self.compression {
+            Compression::By(policy) => deflate::choose(policy, offers),
+            Compression::Unsaid | Compression::Declined => None,
+        }
     }
 
     pub(super) fn check(&self, is_offered: impl Fn(&str) -> bool) -> Result<(), AnswerError> {

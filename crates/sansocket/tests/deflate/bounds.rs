@@ -90,21 +90,21 @@ fn rfc6455_10_4_no_more_than_the_limit_comes_out_of_a_message_that_is_too_big() 
 }
 
 #[test]
-fn rfc6455_10_4_on_the_wire_a_compressed_message_may_have_an_eighth_and_a_kibibyte_more() {
+fn rfc6455_10_4_on_the_wire_a_compressed_message_may_have_an_eighth_a_kibibyte_and_8_bytes_a_frame_more() {
     for side in SIDES {
         for (most, on_the_wire) in
             [(0, 1024), (7, 1031), (8, 1033), (1000, 2149), (1 << 20, (1 << 20) + (1 << 17) + 1024)]
         {
             for (length, failure) in [(on_the_wire, None), (on_the_wire + 1, Some(TOO_BIG))] {
                 // From the header alone.
-                let frame = Frame::new(BINARY, "").reserved(RSV1).declared(length);
+                let frame = Frame::new(BINARY, "").reserved(RSV1).declared(length + 8);
                 let mut receiver = receiver(side, most);
                 receiver.feed(&wire(side, &[frame]));
                 assert_eq!(receiver.connection.failure(), failure, "{length} for {most}");
                 // Over all fragments.
                 let [first, second] = &fragments(BINARY, &[&b"\0\0\0\xFF\xFF"[..], b""])[..] else { panic!() };
                 let mut receiver = self::receiver(side, most);
-                receiver.feed(&wire(side, &[first.clone(), second.clone().declared(length - 5)]));
+                receiver.feed(&wire(side, &[first.clone(), second.clone().declared(length + 16 - 5)]));
                 assert_eq!(receiver.connection.failure(), failure, "{length} for {most}");
             }
             // What is not compressed is as long as it is.

@@ -155,8 +155,11 @@ fn fail_in_every_way(sender: &mut Sender) {
         for room in [0, 1, len, most_bytes(len) - 1] {
             let mut memory = vec![0; room];
             let mut out = SliceOutput::new(&mut memory);
-            let sent = sender.compressor.send(&text, choice, &mut sender.connection, &mut out);
-            assert_eq!((sent, out.bytes()), (Err(SendError::NoRoom), &b""[..]));
+            // With so much room, it would go as it is.
+            if choice == Compress::Always || room <= len {
+                let sent = sender.compressor.send(&text, choice, &mut sender.connection, &mut out);
+                assert_eq!((sent, out.bytes()), (Err(SendError::NoRoom), &b""[..]));
+            }
             for last in [false, true] {
                 let sent = sender.part_into(Kind::Text, text.as_bytes(), last, choice, Some(&mut out));
                 assert_eq!((sent, out.bytes()), (Err(SendError::NoRoom), &b""[..]));
@@ -168,6 +171,39 @@ fn fail_in_every_way(sender: &mut Sender) {
             assert_eq!(sender.part_into(Kind::Text, part, last, choice, None), Err(SendError::InvalidUtf8));
         }
     }
+}
+
+#[test]
+fn auto_sends_a_message_as_it_is_where_that_has_room_and_the_worst_case_has_none() {
+    for (side, parameters) in SIDES.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
+        let mut sender = Sender::new(side, parameters, &Config { threshold: 0, ..Config::DEFAULT });
+        let text = "y".repeat(4000);
+        let header = if side == Side::Server { 4 } else { 8 };
+        for (room, sent) in [(header + 3999, Err(SendError::NoRoom)), (header + 4000, Ok(()))] {
+            let mut memory = vec![0; room];
+            let mut out = SliceOutput::new(&mut memory);
+            let Sender { connection, compressor, .. } = &mut sender;
+            assert_eq!(compressor.send(&text, Compress::Auto, connection, &mut out), sent);
+            assert_eq!(out.bytes().len(), if sent.is_ok() { room } else { 0 });
+        }
+        // What has gone as it is left no trace in the compressor.
+        sender.send("again", Compress::Always);
+        let frames = sender.frames();
+        Receiver::new(side.other(), parameters).feed_frames(&frames).expect_text("again").expect_open();
+    }
+}
+
+#[test]
+fn whoever_stops_at_the_last_fragment_gets_a_compressor_that_remembers_nothing() {
+    let pool = Pool::default();
+    let connection = connection(Side::Server, Some(FRESH), Limits::DEFAULT);
+    let mut compressor = Compressor::new(FRESH, true, &all_of(6, 8), &pool);
+    let mut one = || {
+        assert!(compressor.begin(5, Compress::Always, &connection).unwrap());
+        compressor.compress(&mut &b"Hello"[..], true).unwrap().as_bytes().to_vec()
+    };
+    assert_eq!(one(), one());
+    assert_eq!(pool.lent(), (0, 1));
 }
 
 #[test]
