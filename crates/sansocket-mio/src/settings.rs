@@ -95,6 +95,8 @@ pub(crate) struct Codecs {
     pub(crate) pool: deflate::Pool,
     /// Where pieces of messages are inflated to, before they are joined. Empty until the first one comes.
     pub(crate) scratch: Box<[u8]>,
+    /// How many bytes were inflated in the turn under way.
+    pub(crate) inflated: usize,
 }
 
 /// How much is inflated at once, in bytes.

@@ -166,7 +166,8 @@ impl<S: Stream> Driver<S> {
         Self::new(stream, Opening::server(&common.settings, common.now), common)
     }
 
-    /// A client's end of a connection over a stream that is being connected.
+    /// A client's end of a connection over a stream that is being connected. The limits of the response's head are those of the settings, and
+    /// where those say nothing of compression, none is offered, whatever `request` says.
     ///
     /// # Errors
     ///

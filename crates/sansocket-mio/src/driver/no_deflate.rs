@@ -23,8 +23,14 @@ impl Codecs {
     pub(super) const fn clear(&mut self) {}
 }
 
+pub(super) const fn end_turn(_: &mut Common) {}
+
 impl<S: Stream> Driver<S> {
-    pub(super) const fn holds_back(&mut self, _: &mut &mut [u8]) -> bool {
+    pub(super) const fn holds_back(&mut self, _: &mut &mut [u8], _: &Common) -> bool {
+        false
+    }
+
+    pub(super) const fn has_left(&self) -> bool {
         false
     }
 

@@ -71,12 +71,16 @@ impl<S: Stream> Driver<S> {
         let Self { stream, reading, deadlines, rare, state: State::Open(engine), .. } = self else { return 0 };
         if let Some(rare) = rare {
             if rare.codecs.has_left() {
+                // That goes first.
                 return 0;
             }
             if !rare.unread.is_empty() {
                 let count = rare.unread.len().min(buffer.len());
                 buffer[..count].copy_from_slice(&rare.unread[..count]);
                 rare.unread.drain(..count);
+                if rare.unread.is_empty() {
+                    rare.unread = Vec::new();
+                }
                 return count;
             }
             // The rest of a long message is read to where it belongs, and what follows it to the buffer.
@@ -86,8 +90,7 @@ impl<S: Stream> Driver<S> {
             let there = rare.messages.len_under_way();
             // What has to be given in parts must not get past the place where that is decided.
             let is_whole = left.saturating_add(there as u64) <= common.settings.whole as u64;
-            // What is compressed is not yet the message: of such a frame, the engine says that it has nothing to be lent.
-            if left >= worth_it && there > 0 && is_whole && engine.continues_message(buffer) {
+            if left >= worth_it && there > 0 && is_whole {
                 match rare.messages.room(left.min(LONGEST_READ)) {
                     Ok(None) => {}
                     Err(error) => {
@@ -207,13 +210,16 @@ impl<S: Stream> Driver<S> {
         {
             return Some(Event::Message(Received::Joined(message)));
         }
-        if self.holds_back(input) {
-            return None;
-        }
-        if let Some(event) = self.inflate_left(common) {
-            return Some(event);
-        }
         loop {
+            if self.holds_back(input, common) {
+                return None;
+            }
+            if self.has_left() {
+                match self.inflate_left(common) {
+                    Some(event) => return Some(event),
+                    None => continue,
+                }
+            }
             let Self { state: State::Open(engine), rare, giving, deadlines, .. } = self else { return None };
             let piece = match engine.receive(input, &mut common.out) {
                 Some(sansocket::Event::Ping) => return Some(Event::Ping),

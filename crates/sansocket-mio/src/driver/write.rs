@@ -4,6 +4,7 @@ use std::io;
 
 use sansocket::{NextStep, ProtocolError};
 
+use super::deflate::end_turn;
 use super::opening::Stage;
 use super::{Driver, Load, Reading, State, Writing};
 use crate::queue::Queue;
@@ -106,6 +107,7 @@ impl<S: Stream> Driver<S> {
 
     /// Ends a turn: writes what it has put, and goes on with the end of a connection.
     pub(crate) fn flush(&mut self, common: &mut Common) {
+        end_turn(common);
         self.write_out(common);
         self.write_queue();
         if self.writing == Writing::Free

@@ -114,13 +114,62 @@ fn a_read_that_becomes_a_thousand_times_as_much_comes_in_parts_and_takes_no_more
 }
 
 #[test]
+fn a_turn_inflates_a_mebibyte_and_what_is_left_has_turns_of_its_own() {
+    const TURN: usize = 1 << 20;
+    for whole in [1000, usize::MAX] {
+        let settings = Settings { whole, ..compressing(Policy::DEFAULT) };
+        let (mut rig, mut peer) = open(settings, &[Policy::DEFAULT]);
+        // A message of several turns, many that are short, and one behind them that was not compressed.
+        peer.send(&vec![0; 3 * TURN + 5], Compress::Always);
+        (0..300).for_each(|_| peer.send(&vec![1; 10_000], Compress::Always));
+        peer.send("end", Compress::Never);
+        let mut len = 0;
+        rig.stream().push(Coming::Bytes(peer.take()));
+        let (mut turns, mut messages, mut has_ended) = (0, 0, false);
+        loop {
+            let mut turn = rig.driver.turn(&mut rig.common);
+            if turns == 0 {
+                turn.on_readable(false);
+            }
+            let mut given = 0;
+            let mut input = turn.read(&mut rig.buffer);
+            while let Some(event) = turn.next(&mut input) {
+                let (count, last) = match &event {
+                    Event::Part(part) => (part.as_bytes().len(), part.is_last()),
+                    Event::Message(message) => {
+                        has_ended |= message.as_message() == Message::Text("end");
+                        (message.as_message().as_bytes().len(), true)
+                    }
+                    event => panic!("{event:?}"),
+                };
+                given += count;
+                messages += usize::from(last);
+            }
+            drop(turn);
+            len += given;
+            turns += 1;
+            // A message that is given whole was inflated in the turns before.
+            assert!(whole == usize::MAX || given <= TURN + (32 << 10), "{given}");
+            if !rig.driver.wants_turn() {
+                break;
+            }
+        }
+        assert_eq!((len, messages, has_ended), (3 * TURN + 5 + 3_000_000 + 3, 302, true));
+        // Six for what is inflated, and some that go on with what was read or find the socket empty.
+        assert!((6..=12).contains(&turns), "{turns}");
+    }
+}
+
+#[test]
 fn an_application_that_closes_or_is_told_off_inside_of_a_message_hears_of_its_end() {
+    // As much as is inflated in one turn.
+    const LEN: usize = 1_000_000;
     let settings = Settings { whole: 1000, queue: 100_000, ..compressing(Policy::DEFAULT) };
     // The closing handshake goes on while parts still come; a queue that is full ends the connection.
     for overrun in [false, true] {
         let (mut rig, mut peer, pool) = open_pooled(settings, &[Policy::DEFAULT]);
         rig.stream().going.push_back(Going::Takes(0));
-        peer.send(&vec![0; 1 << 20], Compress::Always);
+        peer.send(&vec![0; LEN], Compress::Always);
         rig.stream().push(Coming::Bytes(peer.take()));
         let mut turn = rig.driver.turn(&mut rig.common);
         turn.on_readable(false);
@@ -144,11 +193,11 @@ fn an_application_that_closes_or_is_told_off_inside_of_a_message_hears_of_its_en
         drop(turn);
         assert_eq!(pool.lent(), (0, 0), "what inflates was given back");
         if overrun {
-            assert!(parts < 1 << 20);
+            assert!(parts < LEN);
             assert_eq!(end, Some(EndedBy::Failure(ProtocolError::QueueOverrun)));
             continue;
         }
-        assert_eq!((parts, end), (1 << 20, None));
+        assert_eq!((parts, end), (LEN, None));
         rig.turn((false, false, true));
         talk(&mut rig, &mut peer);
         assert!(matches!(&rig.heard[..], [Heard::End(ending)] if ending.is_clean()), "{:?}", rig.heard);
