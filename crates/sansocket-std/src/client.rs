@@ -229,6 +229,9 @@ impl<'a> ConnectOptions<'a> {
     ///
     /// [`WebSocket::protocol`] and [`WebSocket::response`] know nothing of that handshake.
     ///
+    /// Compression that was agreed on takes feature `deflate` here; without it, the peer's first compressed message fails. The settings are those
+    /// of `compression`, or the defaults.
+    ///
     /// # Errors
     ///
     /// The stream's.

@@ -87,6 +87,7 @@ impl Sender {
 #[derive(Debug)]
 pub(crate) struct Receiver {
     decompressor: Option<Decompressor>,
+    /// Empty until the first compressed message comes.
     scratch: Box<[u8]>,
     /// What of a piece is still to be inflated, and where it lies in the inbox.
     left: Option<(Compressed<'static>, Range<usize>)>,
@@ -96,8 +97,7 @@ impl Receiver {
     pub(crate) fn new(negotiated: Negotiated, is_server: bool, compression: &Compression) -> Self {
         let agreed = negotiated.compression();
         let decompressor = agreed.map(|parameters| Decompressor::new(parameters, is_server, compression.pool()));
-        let scratch = if decompressor.is_some() { vec![0; SCRATCH].into() } else { Box::default() };
-        Self { decompressor, scratch, left: None }
+        Self { decompressor, scratch: Box::default(), left: None }
     }
 
     /// Remembers a piece that ends at `end` of the inbox.
@@ -148,6 +148,9 @@ impl Receiver {
         let (Some(decompressor), Some((left, range))) = (&mut self.decompressor, &mut self.left) else {
             return Ok(None);
         };
+        if self.scratch.is_empty() {
+            self.scratch = vec![0; SCRATCH].into();
+        }
         let mut piece = left.rest(&buffer[range.clone()]);
         let inflated = decompressor.inflate_within(limit, &mut piece, &mut self.scratch);
         range.start = range.end - piece.as_bytes().len();

@@ -41,7 +41,7 @@
 //! | call | appends | writes |
 //! |---|---|---|
 //! | `queue`, `queue_with`, `queue_prepared` | yes | a long message, or a queue of 64 KiB |
-//! | `send`, `send_with`, `send_part`, `ping` | yes | yes |
+//! | `send`, `send_with`, `send_part`, `send_part_with`, `ping` | yes | yes |
 //! | `flush` | | yes |
 //! | `read`, `read_owned`, `read_piece` | replies | before they block |
 //! | `start_close` | a Close | yes |
@@ -52,6 +52,13 @@
 //! `Ok(None)` from a read: by a closing handshake; [`WebSocket::ending`] and [`WebSocket::peer_close`] say whose and why.
 //! [`Error::Violation`]: the peer broke the protocol or overran a limit. [`Error::Lost`]: the socket ended without a Close, as happens
 //! whenever a browser's tab is closed on a bad network.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `deflate` | no | permessage-deflate: `compression` of the options, `send_with` |
+//! | `tls` | no | `wss://`, `TlsStream`, by rustls |
 
 mod client;
 #[cfg(feature = "deflate")]

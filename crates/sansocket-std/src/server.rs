@@ -188,6 +188,9 @@ impl<'a> AcceptOptions<'a> {
     ///
     /// [`WebSocket::protocol`] knows nothing of that handshake.
     ///
+    /// Compression that was agreed on takes feature `deflate` here; without it, the peer's first compressed message fails. The settings are those
+    /// of `compression`, or the defaults.
+    ///
     /// # Errors
     ///
     /// The stream's.
@@ -222,7 +225,7 @@ impl<S: Stream> PendingRequest<S> {
         }
     }
 
-    /// Accepts the request, with compression if the options or `accept` say so. The client has [`Timeouts::open`] to take the answer, from now on: what the decision took is not its fault.
+    /// Accepts the request, with compression if `accept` says so, or the options do and `accept` does not say otherwise. The client has [`Timeouts::open`] to take the answer, from now on: what the decision took is not its fault.
     ///
     /// # Errors
     ///

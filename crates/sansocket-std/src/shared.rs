@@ -233,7 +233,7 @@ impl<S: CloneStream> Turn<'_, S> {
         begin(codec, &self.shared.lock().engine)
     }
 
-    /// Queues what was begun to be compressed, and writes it if it is much. Nobody has to wait for the compressor.
+    /// Queues what was begun to be compressed, and writes it if it is much. It is compressed while others may have the lock.
     fn queue_compressed(&mut self, kind: Kind, mut part: &[u8], last: bool) -> Result<io::Result<()>, SendError> {
         let mut written = Ok(());
         while let Some(fragment) = self.writing.as_mut().and_then(|writing| writing.codec.compress(&mut part, last)) {

@@ -57,10 +57,7 @@ impl Settings {
 
     /// `accept`, with compression unless it says something of that by itself.
     pub(crate) fn accept<'a>(&self, accept: &Accept<'a>) -> Accept<'a> {
-        match self.policy() {
-            Some(policy) if accept.accepted_compression().is_none() => accept.compression(policy),
-            _ => codec::supported_answer(*accept),
-        }
+        codec::supported_answer(self.policy().map_or(*accept, |policy| accept.compression_by_default(policy)))
     }
 
     /// A connection whose opening handshake is done. `unread` came behind it.
@@ -171,8 +168,8 @@ impl<S: Stream> WebSocket<S> {
         self.receiver.read_piece()
     }
 
-    /// Appends a message to what will be written by [`flush`](Self::flush), [`send`](Self::send) or a read. A long message is
-    /// written at once, and so is a queue of 64 KiB.
+    /// Appends a message to what will be written by [`flush`](Self::flush), [`send`](Self::send) or a read. A long message that is not
+    /// compressed is written at once, and so is a queue of 64 KiB.
     ///
     /// # Errors
     ///
