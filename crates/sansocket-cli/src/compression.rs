@@ -17,6 +17,10 @@ pub(crate) struct Compression {
     /// How hard to compress, from 0 to 9.
     #[arg(long, value_name = "LEVEL", requires = "deflate", value_parser = clap::value_parser!(u8).range(0..=9))]
     deflate_level: Option<u8>,
+
+    /// From how many bytes on messages are compressed; with --takeover, from an eighth of that on.
+    #[arg(long, value_name = "BYTES", requires = "deflate")]
+    deflate_threshold: Option<usize>,
 }
 
 impl Compression {
@@ -24,6 +28,7 @@ impl Compression {
     pub(crate) fn config(self) -> Option<Config> {
         let policy = if self.takeover { Policy::TAKEOVER } else { Policy::DEFAULT };
         let level = self.deflate_level.unwrap_or(Config::DEFAULT.level);
-        self.deflate.then_some(Config { policy, level, ..Config::DEFAULT })
+        let threshold = self.deflate_threshold.unwrap_or(Config::DEFAULT.threshold);
+        self.deflate.then_some(Config { policy, level, threshold, ..Config::DEFAULT })
     }
 }

@@ -154,6 +154,8 @@ fn with_deflate_both_compress_what_is_worth_it_if_both_are_told_to() {
         assert_eq!(compressed(&["--backend", backend, "--deflate"], &["--deflate"]), [2, 2], "{backend}");
         let takeover = ["--backend", backend, "--deflate", "--takeover"];
         assert_eq!(compressed(&takeover, &["--deflate", "--takeover", "--deflate-level", "9"]), [2, 2], "{backend}");
+        let never = ["--backend", backend, "--deflate", "--deflate-threshold", "1000000"];
+        assert_eq!(compressed(&never, &["--deflate"]), [2, 0], "{backend}");
         assert_eq!(compressed(&["--backend", backend], &["--deflate"]), [0, 0], "{backend} was not told to");
         assert_eq!(compressed(&["--backend", backend, "--deflate"], &[]), [0, 0], "the client was not told to");
     }
