@@ -51,7 +51,8 @@ struct Setting {
 
 impl Setting {
     const fn default(takeover: bool) -> Self {
-        Self { takeover, level: Config::DEFAULT.level, memory_level: Config::DEFAULT.memory_level }
+        // yawc's memory level is fixed.
+        Self { takeover, level: Config::DEFAULT.level, memory_level: 8 }
     }
 
     fn name(self) -> &'static str {

@@ -69,7 +69,8 @@ impl<'s> Server<'s> {
             Kind::Sansocket(backend) => {
                 let mut command = Command::new(format!("{ROOT}/target/release/sansocket"));
                 command.args(["serve", "--bind", "127.0.0.1:0", "--backend", backend, "--deflate"]);
-                command.args(["--deflate-level", &level.to_string()]).args(takeover.then_some("--takeover"));
+                command.args(["--deflate-level", &level.to_string(), "--deflate-threshold", "0"]);
+                command.args(takeover.then_some("--takeover"));
                 command
             }
             Kind::Ws => {
