@@ -21,6 +21,7 @@ mod bombs;
 mod bound;
 mod bounds;
 mod damage;
+mod distance;
 mod framing;
 mod memory;
 mod negotiating;
