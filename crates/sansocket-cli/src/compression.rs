@@ -10,7 +10,7 @@ pub(crate) struct Compression {
     #[arg(long)]
     deflate: bool,
 
-    /// Lets messages refer to earlier ones, which makes them smaller and takes about 400 KiB for each connection.
+    /// Lets messages refer to earlier ones, which makes them smaller and takes about 380 KiB for each connection.
     #[arg(long, requires = "deflate")]
     takeover: bool,
 

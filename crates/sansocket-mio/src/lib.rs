@@ -58,7 +58,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `deflate` | no | permessage-deflate: [`Settings::compression`], `send_with` |
+//! | `deflate` | no | permessage-deflate: `Settings::compression`, `send_with` |
 //! | `tls` | no | `TlsStream` and `TlsListener`, by rustls |
 
 mod answer;

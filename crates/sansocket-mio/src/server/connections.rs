@@ -241,7 +241,8 @@ impl<H: Handler> Connections<H> {
         }
     }
 
-    /// Opens a connection as a client, over a stream that is being connected. What comes of it is told to the same handler.
+    /// Opens a connection as a client, over a stream that is being connected. What comes of it is told to the same handler. As with
+    /// [`Driver::client`](crate::Driver::client), compression is offered only where the settings say so.
     ///
     /// # Errors
     ///
