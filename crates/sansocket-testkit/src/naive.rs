@@ -235,7 +235,7 @@ fn close(body: &[u8], limits: Limits) -> Result<End, ProtocolError> {
     }
     let code = u16::from(body[0]) << 8 | u16::from(body[1]);
     let is_defined = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
-    let is_undefined = matches!(code, 1016..=2999 | 5000..=65535);
+    let is_undefined = matches!(code, 0..=999 | 1004 | 1016..=2999 | 5000..=65535);
     let may_travel = is_defined || (is_undefined && limits.undefined_close_codes);
     if !may_travel {
         return Err(ProtocolError::InvalidCloseCode);

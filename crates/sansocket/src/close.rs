@@ -49,11 +49,11 @@ impl CloseCode {
         }
     }
 
-    /// As [`new`](Self::new), and codes that nobody has defined yet: 1016 to 2999, 5000 and more.
+    /// As [`new`](Self::new), and codes that nobody has defined: all but 1005, 1006 and 1015, which stand for what does not travel.
     const fn new_or_undefined(code: u16) -> Option<Self> {
         match code {
-            1016..=2999 | 5000.. => Some(Self(code)),
-            _ => Self::new(code),
+            1005 | 1006 | 1015 => None,
+            _ => Some(Self(code)),
         }
     }
 
@@ -93,7 +93,7 @@ impl<'a> CloseFrame<'a> {
         self.reason
     }
 
-    /// Reads the unmasked body of a Close frame. `undefined_codes` lets codes pass that nobody has defined yet.
+    /// Reads the unmasked body of a Close frame. `undefined_codes` lets codes pass that nobody has defined.
     pub(crate) fn parse(body: &'a [u8], undefined_codes: bool) -> Result<Self, ProtocolError> {
         match body {
             [] => Ok(Self { code: None, reason: "" }),
@@ -123,7 +123,7 @@ mod tests {
             assert_eq!(CloseCode::new(code).map(CloseCode::get), may(code).then_some(code));
             let body = code.to_be_bytes();
             assert_eq!(CloseFrame::parse(&body, false).is_ok(), may(code), "{code}");
-            let undefined = matches!(code, 1016..=2999 | 5000..);
+            let undefined = matches!(code, 0..=999 | 1004 | 1016..=2999 | 5000..);
             assert_eq!(CloseFrame::parse(&body, true).is_ok(), may(code) || undefined, "{code}");
         }
     }

@@ -15,7 +15,8 @@ pub struct Limits {
     ///
     /// One frame more is [`TooManyFragments`](crate::ProtocolError::TooManyFragments), 1008.
     pub fragments: u32,
-    /// Whether close codes that nobody has defined (1016 to 2999, 5000 and more) are passed on and not refused; default `false`.
+    /// Whether close codes that nobody has defined (0 to 999, 1004, 1016 to 2999, 5000 and more) are passed on and not refused, as browsers
+    /// do; default `false`.
     pub undefined_close_codes: bool,
 }
 
