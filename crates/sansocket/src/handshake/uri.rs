@@ -20,6 +20,20 @@ impl<'a> Uri<'a> {
     ///
     /// What is wrong with it; nothing is repaired.
     pub fn parse(text: &'a str) -> Result<Self, UriError> {
+        Self::read(text, is_path_and_query)
+    }
+
+    /// Reads a URL as the WHATWG URL Standard serialises it: browsers leave characters in a path and a query as they are that RFC 3986 wants
+    /// percent-encoded, such as `[`, `|` and a lone `%`. So here every visible ASCII character but `#` passes.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it; nothing is repaired.
+    pub fn from_url(text: &'a str) -> Result<Self, UriError> {
+        Self::read(text, |tail| tail.bytes().all(|byte| byte.is_ascii_graphic()))
+    }
+
+    fn read(text: &'a str, is_tail: impl Fn(&str) -> bool) -> Result<Self, UriError> {
         // 3: schemes know no case (RFC 3986, 3.1).
         let (scheme, rest) = text.split_once("://").ok_or(UriError::Scheme)?;
         let secure = match scheme {
@@ -36,7 +50,7 @@ impl<'a> Uri<'a> {
             return Err(UriError::UserInformation);
         }
         let authority = Authority::parse(authority).ok_or(UriError::Host)?;
-        if !is_path_and_query(tail) {
+        if !is_tail(tail) {
             return Err(UriError::Target);
         }
         Ok(Self { secure, authority, tail })
@@ -159,6 +173,20 @@ mod tests {
             );
             assert_eq!((uri.path(), uri.query()), (path, query), "{text}");
         }
+    }
+
+    #[test]
+    fn a_url_may_hold_what_browsers_do_not_encode() {
+        let url = "ws://example.com/a|b/%zz?filter[name]={x}^`\"<>";
+        assert_eq!(Uri::parse(url).err(), Some(UriError::Target));
+        let uri = Uri::from_url(url).unwrap();
+        assert_eq!((uri.path(), uri.query()), ("/a|b/%zz", "?filter[name]={x}^`\"<>"));
+        for bad in ["ws://a/ b", "ws://a/\u{7f}", "ws://a/\r\nX: y", "ws://a/ä", "ws://a?\t"] {
+            assert_eq!(Uri::from_url(bad).err(), Some(UriError::Target), "{bad:?}");
+        }
+        assert_eq!(Uri::from_url("ws://a/#").err(), Some(UriError::Fragment));
+        assert_eq!(Uri::from_url("ws://u@a/").err(), Some(UriError::UserInformation));
+        assert_eq!(Uri::from_url("http://a/").err(), Some(UriError::Scheme));
     }
 
     #[test]
