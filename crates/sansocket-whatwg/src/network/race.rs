@@ -1,0 +1,122 @@
+//! Several addresses, tried side by side (RFC 8305).
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry};
+
+use super::Id;
+use crate::failure::Failure;
+
+/// RFC 8305, 5: "a recommended value for a default delay is 250 milliseconds".
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// Attempts to connect to a host.
+#[derive(Debug)]
+pub(super) struct Race {
+    addresses: VecDeque<SocketAddr>,
+    attempts: Vec<(SocketAddr, TcpStream)>,
+    /// When to try the next address, though the others have not failed.
+    next_at: Option<Instant>,
+    /// How the last one failed.
+    failure: Option<Failure>,
+}
+
+impl Race {
+    /// Begins with the first address.
+    pub(super) fn start(addresses: Vec<SocketAddr>, id: Id, registry: &Registry, now: Instant) -> Self {
+        let mut race = Self { addresses: addresses.into(), attempts: Vec::new(), next_at: None, failure: None };
+        race.attempt(id, registry, now);
+        race
+    }
+
+    /// When the next address is due.
+    pub(super) const fn next_at(&self) -> Option<Instant> {
+        self.next_at
+    }
+
+    /// Tries the next address.
+    pub(super) fn attempt(&mut self, id: Id, registry: &Registry, now: Instant) {
+        self.next_at = None;
+        while let Some(address) = self.addresses.pop_front() {
+            let attempt = TcpStream::connect(address).and_then(|mut stream| {
+                registry.register(&mut stream, id.token(), Interest::READABLE | Interest::WRITABLE)?;
+                Ok(stream)
+            });
+            match attempt {
+                Ok(stream) => {
+                    self.attempts.push((address, stream));
+                    // RFC 8305, 5: one attempt after the other, not all at once.
+                    self.next_at = (!self.addresses.is_empty()).then(|| now + ATTEMPT_DELAY);
+                    return;
+                }
+                Err(error) => self.failed(address, error),
+            }
+        }
+    }
+
+    /// Looks who has come in. An address that has failed makes room for the next at once. `None`: nobody yet.
+    pub(super) fn winner(&mut self, id: Id, registry: &Registry, now: Instant) -> Option<Result<TcpStream, Failure>> {
+        let mut at = 0;
+        while let Some((_, stream)) = self.attempts.get(at) {
+            match is_connected(stream) {
+                Ok(true) => return Some(Ok(self.attempts.swap_remove(at).1)),
+                Ok(false) => at += 1,
+                Err(error) => {
+                    let (address, _) = self.attempts.remove(at);
+                    self.failed(address, error);
+                    self.attempt(id, registry, now);
+                }
+            }
+        }
+        self.attempts.is_empty().then(|| Err(self.failure.take().expect("an address was tried")))
+    }
+
+    fn failed(&mut self, to: SocketAddr, error: io::Error) {
+        self.failure = Some(Failure::Connect { to, source: Arc::new(error) });
+    }
+}
+
+fn is_connected(stream: &TcpStream) -> io::Result<bool> {
+    if let Some(error) = stream.take_error()? {
+        return Err(error);
+    }
+    match stream.peer_addr() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// RFC 8305, 4: the resolver's order, but the address families take turns.
+pub(super) fn interleave(addresses: &[IpAddr], port: u16) -> Vec<SocketAddr> {
+    let first_family = addresses.first().is_some_and(IpAddr::is_ipv6);
+    let (mut first, mut second): (VecDeque<IpAddr>, VecDeque<IpAddr>) =
+        addresses.iter().partition(|address| address.is_ipv6() == first_family);
+    let mut interleaved = Vec::with_capacity(addresses.len());
+    while !first.is_empty() || !second.is_empty() {
+        interleaved.extend(first.pop_front().into_iter().chain(second.pop_front()));
+    }
+    interleaved.into_iter().map(|address| SocketAddr::new(address, port)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc8305_4_the_families_of_addresses_take_turns() {
+        let order = |addresses: &[&str]| -> Vec<String> {
+            let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
+            interleave(&addresses, 80).iter().map(|address| address.ip().to_string()).collect()
+        };
+        assert_eq!(order(&["::1", "::2", "::3", "1.1.1.1", "2.2.2.2"]), ["::1", "1.1.1.1", "::2", "2.2.2.2", "::3"]);
+        assert_eq!(order(&["1.1.1.1", "2.2.2.2", "::1"]), ["1.1.1.1", "::1", "2.2.2.2"]);
+        assert_eq!(order(&["1.1.1.1"]), ["1.1.1.1"]);
+        assert_eq!(order(&[]), [""; 0]);
+    }
+}

@@ -1,0 +1,76 @@
+//! Names to addresses, beside the network's thread: the system's resolver makes who asks it wait.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread;
+
+use super::{Id, Letter, Mailbox};
+
+/// How many names are looked up at once, each on a thread that lives as long as that.
+const MOST_LOOKUPS: usize = 4;
+
+/// Who waits for which name. All who wait for the same one share a lookup.
+pub(super) struct Resolver {
+    mailbox: Arc<Mailbox>,
+    waiting: HashMap<String, Vec<Id>>,
+    /// Names that wait until another lookup is over.
+    queue: VecDeque<String>,
+    running: usize,
+}
+
+impl Resolver {
+    pub(super) fn new(mailbox: Arc<Mailbox>) -> Self {
+        Self { mailbox, waiting: HashMap::new(), queue: VecDeque::new(), running: 0 }
+    }
+
+    /// Looks up a name for a connection.
+    pub(super) fn look_up(&mut self, host: &str, id: Id) {
+        match self.waiting.get_mut(host) {
+            Some(waiting) => waiting.push(id),
+            None => {
+                self.waiting.insert(host.to_owned(), vec![id]);
+                self.queue.push_back(host.to_owned());
+                self.start();
+            }
+        }
+    }
+
+    /// A lookup is over: gives who has waited for it.
+    pub(super) fn resolved(&mut self, host: &str) -> Vec<Id> {
+        self.running -= 1;
+        self.start();
+        self.waiting.remove(host).unwrap_or_default()
+    }
+
+    fn start(&mut self) {
+        while self.running < MOST_LOOKUPS
+            && let Some(host) = self.queue.pop_front()
+        {
+            self.running += 1;
+            let (mailbox, name) = (Arc::clone(&self.mailbox), host.clone());
+            let thread = thread::Builder::new().name(String::from("sansocket-dns"));
+            let started = thread.spawn(move || {
+                let result = look_up(&name);
+                mailbox.post(Letter::Resolved(name, result.map_err(Arc::new)));
+            });
+            if let Err(error) = started {
+                self.mailbox.post(Letter::Resolved(host, Err(Arc::new(error))));
+            }
+        }
+    }
+}
+
+fn look_up(host: &str) -> io::Result<Vec<IpAddr>> {
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for address in (host, 0).to_socket_addrs()? {
+        if !addresses.contains(&address.ip()) {
+            addresses.push(address.ip());
+        }
+    }
+    if addresses.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "it has no address"));
+    }
+    Ok(addresses)
+}

@@ -1,0 +1,1 @@
+//! How a connection is made: rows 20 to 30.

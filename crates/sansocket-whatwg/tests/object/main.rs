@@ -1,0 +1,9 @@
+//! The object against a server that does what its script says. Tests are named after the rows of `docs/websocket-object.md`.
+
+mod closing;
+mod connecting;
+mod construct;
+mod order;
+mod peer;
+mod receiving;
+mod sending;

@@ -1,0 +1,1 @@
+//! What comes: rows 41 to 48.

@@ -1,0 +1,1 @@
+//! What is sent: rows 31 to 40.
