@@ -267,6 +267,11 @@ impl<S: Stream> Driver<S> {
         self.rare.as_ref().map_or(0, |rare| rare.queue.len())
     }
 
+    /// Whether nothing more can be written: this side has ended it, or the socket has failed, and what was queued is lost.
+    pub const fn is_write_shut(&self) -> bool {
+        matches!(self.writing, Writing::Shut)
+    }
+
     /// How an open connection has ended, as soon as nothing more will be received.
     pub fn ending(&self) -> Option<Ending> {
         match &self.state {

@@ -84,7 +84,9 @@ fn a_write_that_fails_is_told_with_the_end() {
         rig.stream().going.extend(queued.then_some(Going::Takes(1)));
         rig.stream().going.push_back(Going::Error(ErrorKind::ConnectionReset));
         rig.stream().push(Coming::Bytes(masked(TEXT, "hello")));
+        assert!(!rig.driver.is_write_shut());
         rig.turn((true, false, false));
+        assert!(rig.driver.is_write_shut() && rig.driver.queued() == 0, "what was queued is lost");
         // The write has eaten the error: the read says no more than that there is no more.
         rig.stream().ends = true;
         rig.run();
