@@ -97,9 +97,9 @@ impl Object {
 
     // The network's side.
 
-    /// Queues a task for the owner.
-    pub(crate) fn deliver(&self, task: Task) {
-        self.change(|state| state.machine.queue(task));
+    /// Queues tasks for the owner.
+    pub(crate) fn deliver(&self, tasks: impl IntoIterator<Item = Task>) {
+        self.change(|state| tasks.into_iter().for_each(|task| state.machine.queue(task)));
     }
 
     /// As `deliver`, for the opening, with the cookies that the server has set.

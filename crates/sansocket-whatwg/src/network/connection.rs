@@ -234,6 +234,6 @@ impl Connection {
     fn fail(&mut self, failure: Failure, shared: &mut Shared) {
         self.stage = Stage::Gone;
         shared.turnstile.leave(mem::take(&mut self.keys));
-        self.object.deliver(Task::Closed(End::Failed(Arc::new(failure))));
+        self.object.deliver([Task::Closed(End::Failed(Arc::new(failure)))]);
     }
 }

@@ -89,7 +89,7 @@ fn running() -> MutexGuard<'static, Option<Arc<Mailbox>>> {
 /// Begins to connect.
 pub(crate) fn connect(object: &Arc<Object>, plan: Plan) {
     if let Err(failure) = try_connect(object, plan) {
-        object.deliver(Task::Closed(End::Failed(Arc::new(failure))));
+        object.deliver([Task::Closed(End::Failed(Arc::new(failure)))]);
     }
 }
 

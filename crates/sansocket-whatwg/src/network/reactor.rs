@@ -208,11 +208,11 @@ impl Drop for Reactor {
         let end = || Task::Closed(End::Failed(Arc::new(Failure::System(Arc::clone(&error)))));
         for letter in mem::take(&mut *self.shared.mailbox.lock()) {
             if let Letter::Connect(_, object, _) = letter {
-                object.deliver(end());
+                object.deliver([end()]);
             }
         }
         for connection in self.connections.values() {
-            connection.object().deliver(end());
+            connection.object().deliver([end()]);
         }
     }
 }

@@ -93,7 +93,9 @@ impl Wire {
         let (since, limit) = match &self.end {
             Ended::No => return None,
             Ended::Closing(since) => (since, limits.close),
-            Ended::Clean(since, _) | Ended::Told(since) => (since, limits.end),
+            Ended::Clean(since, _) => (since, limits.end),
+            // Nobody waits for it any more, but it does not stay for ever.
+            Ended::Told(since) => (since, limits.end.or(TimeLimits::DEFAULT.end)),
         };
         since.checked_add(limit?)
     }
@@ -103,9 +105,9 @@ impl Wire {
         match mem::replace(&mut self.end, Ended::No) {
             Ended::Closing(_) => {
                 let why = limits.close.map(|limit| Arc::new(Failure::NoClose(limit)));
-                object.deliver(Task::Closed(End::Lost(why)));
+                object.deliver([Task::Closed(End::Lost(why))]);
             }
-            Ended::Clean(_, end) => object.deliver(Task::Closed(end)),
+            Ended::Clean(_, end) => object.deliver([Task::Closed(end)]),
             Ended::No | Ended::Told(_) => {}
         }
     }
@@ -154,7 +156,7 @@ impl Wire {
         let mut turn = self.driver.turn(common);
         begin(&mut turn);
         let mut input = if self.is_held_back { &mut [] } else { turn.read(buffer) };
-        let mut has_message = false;
+        let mut messages = Vec::new();
         let mut ending = None;
         let mut is_moving = false;
         loop {
@@ -168,13 +170,8 @@ impl Wire {
                         self.driver.set_limits(limits);
                         turn = self.driver.turn(common);
                     }
-                    Event::Message(message) => {
-                        has_message = true;
-                        object.deliver(Task::Message(match message {
-                            Received::Lent(message) => message.to_owned(),
-                            Received::Joined(message) => message,
-                        }));
-                    }
+                    Event::Message(Received::Lent(message)) => messages.push(Task::Message(message.to_owned())),
+                    Event::Message(Received::Joined(message)) => messages.push(Task::Message(message)),
                     Event::NotOpened(error) => ending = Some(Err(error)),
                     Event::End(end) => ending = Some(Ok(end)),
                     _ => {}
@@ -190,6 +187,10 @@ impl Wire {
             turn = self.driver.turn(common);
         }
 
+        if !messages.is_empty() {
+            object.deliver(messages);
+            self.is_held_back = object.holds_back();
+        }
         let queued = self.driver.queued();
         if let Ended::Closing(since) = &mut self.end
             && (is_moving || queued < self.queued)
@@ -197,7 +198,8 @@ impl Wire {
             *since = now;
         }
         self.queued = queued;
-        if queued == 0 && self.under_way > 0 {
+        // What a socket that has failed did not take was never handed over.
+        if queued == 0 && self.under_way > 0 && !self.driver.is_write_shut() {
             object.handed_over(mem::take(&mut self.under_way));
         }
         match ending {
@@ -207,16 +209,13 @@ impl Wire {
         }
         if self.driver.is_finished() {
             match mem::replace(&mut self.end, Ended::Told(now)) {
-                Ended::Clean(_, end) => object.deliver(Task::Closed(end)),
+                Ended::Clean(_, end) => object.deliver([Task::Closed(end)]),
                 Ended::Told(_) => {}
                 // It ends in no other way, and if it did, the owner would have to know.
-                Ended::No | Ended::Closing(_) => object.deliver(Task::Closed(End::Lost(None))),
+                Ended::No | Ended::Closing(_) => object.deliver([Task::Closed(End::Lost(None))]),
             }
         }
-        if has_message {
-            self.is_held_back = object.holds_back();
-        }
-        let may_send = !self.orders.is_empty() && queued <= common.settings().low_mark;
+        let may_send = !self.orders.is_empty() && queued == 0;
         if may_send || (self.driver.wants_turn() && !self.is_held_back) {
             shared.ready.push(self.id);
         }
@@ -230,7 +229,7 @@ impl Wire {
             // It is over when TCP is: the server closes that first (RFC 6455, 7.1.1).
             EndedBy::Local => self.wait_for_tcp(clean, now),
             EndedBy::Peer => {
-                object.deliver(Task::Closing);
+                object.deliver([Task::Closing]);
                 self.wait_for_tcp(clean, now);
             }
             EndedBy::Failure(error) => self.tell(End::Failed(Arc::new(Failure::Protocol(error))), now, object),
@@ -251,7 +250,7 @@ impl Wire {
     fn tell(&mut self, end: End, now: Instant, object: &Object) {
         if !matches!(self.end, Ended::Told(_)) {
             self.end = Ended::Told(now);
-            object.deliver(Task::Closed(end));
+            object.deliver([Task::Closed(end)]);
         }
     }
 }
@@ -273,7 +272,9 @@ fn open(response: &Response<'_>, object: &Object) {
 /// Sends what there is, until the driver has enough of it. Gives whether it has sent something.
 fn send(turn: &mut Turn<'_, Socket>, orders: &mut VecDeque<Order>, begun: &mut usize, under_way: &mut u64) -> bool {
     let mut has_sent = false;
-    if turn.driver().is_opening() || turn.driver().queued() > turn.common().settings().low_mark {
+    // One batch after the other: when the driver's queue is empty, the socket has taken all that was put into it, and that much is off the
+    // owner's buffered amount.
+    if turn.driver().is_opening() || turn.driver().queued() > 0 {
         return has_sent;
     }
     while let Some(order) = orders.front() {
