@@ -86,13 +86,13 @@ fn a_write_that_fails_is_told_with_the_end() {
         rig.stream().push(Coming::Bytes(masked(TEXT, "hello")));
         assert!(!rig.driver.is_write_shut());
         rig.turn((true, false, false));
-        assert!(rig.driver.is_write_shut() && rig.driver.queued() == 0, "what was queued is lost");
         // The write has eaten the error: the read says no more than that there is no more.
         rig.stream().ends = true;
         rig.run();
         assert!(rig.driver.is_finished());
         assert_eq!(ended(&rig), EndedBy::Loss(Place::BetweenMessages));
         assert_eq!(rig.driver.error().map(std::io::Error::kind), Some(ErrorKind::ConnectionReset));
+        assert!(rig.driver.is_write_shut() && rig.driver.queued() == 0, "what was queued is lost");
     }
 }
 
