@@ -3,7 +3,10 @@
 mod closing;
 mod connecting;
 mod construct;
+mod listeners;
 mod order;
 mod peer;
+mod protocols;
 mod receiving;
+mod reentrancy;
 mod sending;
