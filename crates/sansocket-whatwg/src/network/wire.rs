@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mio::event::Event as Readiness;
-use sansocket::handshake::{ClientRequest, Response, Uri};
+use sansocket::handshake::{ClientRequest, Response, ResponseError, Uri};
 use sansocket::{CloseCode, EndedBy, Ending, Limits};
 use sansocket_mio::{Driver, Event, OpenError, Received, Sent, Turn};
 
@@ -28,6 +28,8 @@ pub(super) struct Wire {
     id: Id,
     compresses: bool,
     message_limit: u64,
+    /// Whether the server has to choose a subprotocol.
+    wants_protocol: bool,
     /// What the owner wants sent.
     orders: VecDeque<Order>,
     /// How much of the first was sent.
@@ -39,6 +41,8 @@ pub(super) struct Wire {
     /// Whether the owner has too much to read already.
     is_held_back: bool,
     end: Ended,
+    /// Whether nothing is left to be done, whatever the driver thinks.
+    is_dropped: bool,
 }
 
 /// How far the end has come.
@@ -70,12 +74,14 @@ impl Wire {
             id,
             compresses: plan.compresses,
             message_limit: plan.message_limit,
+            wants_protocol: !protocols.is_empty(),
             orders: VecDeque::new(),
             begun: 0,
             under_way: 0,
             queued: 0,
             is_held_back: false,
             end: Ended::No,
+            is_dropped: false,
         })
     }
 
@@ -85,7 +91,7 @@ impl Wire {
 
     /// Whether nothing is left to be done.
     pub(super) fn is_gone(&self) -> bool {
-        self.driver.is_finished()
+        self.is_dropped || self.driver.is_finished()
     }
 
     /// When an open connection has taken too long to end.
@@ -162,6 +168,12 @@ impl Wire {
         loop {
             while let Some(event) = turn.next(&mut input) {
                 match event {
+                    // RFC 6455 lets a server choose none, the standard does not.
+                    Event::Open(response) if self.wants_protocol && response.protocol().is_none() => {
+                        ending = Some(Err(OpenError::Response(ResponseError::Protocol)));
+                        self.is_dropped = true;
+                        break;
+                    }
                     Event::Open(response) => {
                         open(&response, object);
                         // The first message may be right behind it.
