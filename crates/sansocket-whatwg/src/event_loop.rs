@@ -84,7 +84,7 @@ impl EventLoop {
                 }
             }
         };
-        let _ = socket.pump();
+        socket.pump();
         let key = socket.key();
         let gone = {
             let mut state = self.shared.lock();

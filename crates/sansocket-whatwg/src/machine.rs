@@ -131,7 +131,6 @@ pub enum Command {
 
 /// What [`Machine::pump`] has done.
 #[derive(Debug, PartialEq, Eq)]
-#[must_use]
 pub enum Pumped {
     /// Nothing: no task is queued.
     Idle,

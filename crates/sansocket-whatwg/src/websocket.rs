@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sansocket::CloseCode;
 
+use crate::EventLoop;
 use crate::builder::Builder;
 use crate::event::{BinaryType, CloseEvent, Event, EventType, MessageEvent};
 use crate::exception::DomException;
@@ -22,7 +23,7 @@ use crate::payload::Payload;
 /// It begins to connect as soon as it is made, and may be used from every thread; clones are the same object. What happens is queued and
 /// changes nothing that can be read here, until the owner lets the next task happen. There are three ways:
 ///
-/// - an event loop: [`run`](Self::run) on this thread, [`spawn`](Self::spawn) on one of its own, or an [`EventLoop`](crate::EventLoop) for many objects;
+/// - an event loop: [`run`](Self::run) on this thread, [`spawn`](Self::spawn) on one of its own, or an [`EventLoop`] for many objects;
 /// - [`events`](Self::events), an iterator that waits;
 /// - [`wait`](Self::wait) and [`pump`](Self::pump), by hand, or [`set_waker`](Self::set_waker) and [`pump`](Self::pump) in a loop of one's own.
 ///
@@ -45,6 +46,13 @@ use crate::payload::Payload;
 pub struct WebSocket {
     owner: Arc<Owner>,
 }
+
+const _: () = {
+    const fn goes_everywhere<T: Send + Sync>() {}
+    goes_everywhere::<WebSocket>();
+    goes_everywhere::<EventLoop>();
+    goes_everywhere::<Event>();
+};
 
 /// Lives as long as there are handles.
 struct Owner {
@@ -72,7 +80,7 @@ impl WebSocket {
     /// # Errors
     ///
     /// [`Syntax`](crate::DomExceptionKind::Syntax): the URL is invalid, of another scheme, or has a fragment.
-    pub fn new(url: &str) -> Result<Self, DomException> {
+    pub fn new(url: impl AsRef<str>) -> Result<Self, DomException> {
         Self::builder(url).build()
     }
 
@@ -81,13 +89,13 @@ impl WebSocket {
     /// # Errors
     ///
     /// As there, or a subprotocol is no token, or there twice.
-    pub fn with_protocols(url: &str, protocols: impl Into<Protocols>) -> Result<Self, DomException> {
+    pub fn with_protocols(url: impl AsRef<str>, protocols: impl Into<Protocols>) -> Result<Self, DomException> {
         Self::builder(url).protocols(protocols).build()
     }
 
     /// What a browser decides for its pages: headers, cookies, TLS, a proxy, limits.
-    pub fn builder(url: &str) -> Builder {
-        Builder::new(url)
+    pub fn builder(url: impl AsRef<str>) -> Builder {
+        Builder::new(url.as_ref())
     }
 
     pub(crate) fn from_object(object: Arc<Object>) -> Self {
@@ -330,7 +338,7 @@ impl WebSocket {
     /// An event loop on this thread, until the close event.
     pub fn run(&self) {
         while self.wait() {
-            let _ = self.pump();
+            self.pump();
         }
     }
 
