@@ -1,12 +1,20 @@
 //! The object against a server that does what its script says. Tests are named after the rows of `docs/websocket-object.md`.
 
+mod breaches;
+mod buffered;
 mod closing;
 mod connecting;
 mod construct;
+mod ending;
+mod flow;
+mod leaving;
 mod listeners;
 mod order;
 mod peer;
 mod protocols;
 mod receiving;
 mod reentrancy;
+mod request;
 mod sending;
+mod threads;
+mod ways;

@@ -223,7 +223,7 @@ fn row_07_a_listener_may_drop_the_last_other_handle() {
 
 #[test]
 fn row_07_a_listener_that_holds_its_object_is_let_go_with_the_close_event() {
-    let (socket, mut peer) = open();
+    let (socket, peer) = open();
     let held = Arc::new(());
     let (own_handle, holds) = (socket.clone(), Arc::clone(&held));
     socket.set_onclose(move |socket, _| {
