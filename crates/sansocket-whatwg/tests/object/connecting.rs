@@ -20,7 +20,7 @@ const BAD_PORTS: [u16; 83] = [
 /// An object for a port of this machine, where perhaps somebody listens who has nothing to do with it.
 fn at_port(scheme: &str, port: u16, options: impl FnOnce(Builder) -> Builder) -> WebSocket {
     let limits = TimeLimits { open: Some(Duration::from_secs(5)), ..TimeLimits::DEFAULT };
-    let builder = WebSocket::builder(&format!("{scheme}://127.0.0.1:{port}/")).time_limits(limits);
+    let builder = WebSocket::builder(format!("{scheme}://127.0.0.1:{port}/")).time_limits(limits);
     options(builder).build().unwrap()
 }
 
@@ -77,7 +77,7 @@ fn row_20_nobody_connects_to_a_bad_port_unless_told_so() {
 /// Waits until the network has done all that it has to do for the objects made before: this one is behind them.
 fn wait_for_network(host: &str) {
     let listener = Listener::new();
-    let socket = WebSocket::new(&format!("ws://{host}:{}/", listener.port())).unwrap();
+    let socket = WebSocket::new(format!("ws://{host}:{}/", listener.port())).unwrap();
     listener.accept().answer(&[]);
     assert_eq!(next(&socket), Event::Open);
 }
@@ -85,8 +85,8 @@ fn wait_for_network(host: &str) {
 /// Two objects that connect to the same address, of which the first has come. The second must not have.
 fn two_at_once() -> (Listener, WebSocket, Peer, WebSocket) {
     let listener = Listener::new();
-    let first = WebSocket::new(&listener.url()).unwrap();
-    let second = WebSocket::new(&listener.url()).unwrap();
+    let first = WebSocket::new(listener.url()).unwrap();
+    let second = WebSocket::new(listener.url()).unwrap();
     let peer = listener.accept();
     wait_for_network("127.0.0.1");
     assert!(listener.is_idle(), "the second has to wait");
@@ -135,7 +135,7 @@ fn row_21_a_second_connection_waits_until_the_first_is_given_up() {
 fn row_21_those_that_wait_take_turns_and_who_gives_up_is_passed_over() {
     let listener = Listener::new();
     let url = |name: &str| format!("{}{name}", listener.url());
-    let sockets = ["a", "b", "c", "d"].map(|name| WebSocket::new(&url(name)).unwrap());
+    let sockets = ["a", "b", "c", "d"].map(|name| WebSocket::new(url(name)).unwrap());
     sockets[1].close();
     for (at, name) in [(0, "a"), (2, "c"), (3, "d")] {
         let mut peer = listener.accept();
@@ -151,8 +151,8 @@ fn row_21_those_that_wait_take_turns_and_who_gives_up_is_passed_over() {
 #[test]
 fn row_21_another_name_of_the_same_address_waits_and_another_port_does_not() {
     let listener = Listener::new();
-    let first = WebSocket::new(&listener.url()).unwrap();
-    let second = WebSocket::new(&format!("ws://localhost:{}/", listener.port())).unwrap();
+    let first = WebSocket::new(listener.url()).unwrap();
+    let second = WebSocket::new(format!("ws://localhost:{}/", listener.port())).unwrap();
     let mut peer = listener.accept();
     // Lookups of one name are over in their order, so the second was looked at before this one, which does not wait.
     wait_for_network("localhost");
@@ -165,9 +165,9 @@ fn row_21_another_name_of_the_same_address_waits_and_another_port_does_not() {
 #[test]
 fn row_21_who_does_not_wait_connects_at_once() {
     let listener = Listener::new();
-    let builder = || WebSocket::builder(&listener.url()).one_at_a_time(false);
+    let builder = || WebSocket::builder(listener.url()).one_at_a_time(false);
     let _impatient = [builder().build().unwrap(), builder().build().unwrap()];
-    let _patient = WebSocket::new(&listener.url()).unwrap();
+    let _patient = WebSocket::new(listener.url()).unwrap();
     let mut peers = [listener.accept(), listener.accept(), listener.accept()];
     peers[0].answer(&[]);
 
@@ -196,7 +196,7 @@ fn assert_fails(socket: &WebSocket, what: &str) -> Failure {
 #[test]
 fn row_22_an_unknown_name_fails() {
     for scheme in ["ws", "wss"] {
-        let socket = WebSocket::new(&format!("{scheme}://something.invalid/")).unwrap();
+        let socket = WebSocket::new(format!("{scheme}://something.invalid/")).unwrap();
         let failure = assert_fails(&socket, "something.invalid");
         assert!(matches!(failure, Failure::Resolve { host, .. } if host == "something.invalid"));
     }
@@ -206,7 +206,7 @@ fn row_22_an_unknown_name_fails() {
 fn row_22_a_refused_port_fails() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for scheme in ["ws", "wss"] {
-        let socket = WebSocket::new(&format!("{scheme}://{address}/")).unwrap();
+        let socket = WebSocket::new(format!("{scheme}://{address}/")).unwrap();
         assert!(matches!(assert_fails(&socket, "refused"), Failure::Connect { to, .. } if to == address));
     }
 }
@@ -215,7 +215,7 @@ fn row_22_a_refused_port_fails() {
 fn row_22_a_server_that_does_not_speak_tls_fails() {
     for answer in ["HTTP/1.1 400 Bad Request\r\n\r\n", "garbage", ""] {
         let listener = Listener::new();
-        let socket = WebSocket::new(&listener.url().replace("ws:", "wss:")).unwrap();
+        let socket = WebSocket::new(listener.url().replace("ws:", "wss:")).unwrap();
         let mut peer = listener.accept_silently();
         let mut record = [0; 5];
         std::io::Read::read_exact(&mut peer.stream, &mut record).unwrap();
@@ -247,7 +247,7 @@ fn row_22_every_answer_but_the_right_one_fails() {
     ];
     for status in statuses {
         let listener = Listener::new();
-        let socket = WebSocket::new(&listener.url()).unwrap();
+        let socket = WebSocket::new(listener.url()).unwrap();
         let mut peer = listener.accept();
         peer.send(format!("HTTP/1.1 {status}\r\nContent-Length: 4\r\n\r\nbody"));
         let Failure::Open(error) = assert_fails(&socket, status) else { panic!("{status}: {:?}", socket.failure()) };
@@ -266,7 +266,7 @@ fn row_22_every_answer_but_the_right_one_fails() {
     ];
     for answer in answers {
         let listener = Listener::new();
-        let socket = WebSocket::new(&listener.url()).unwrap();
+        let socket = WebSocket::new(listener.url()).unwrap();
         let mut peer = listener.accept();
         peer.send(answer);
         peer.shut_down();
@@ -281,7 +281,7 @@ fn row_23_redirects_are_not_followed() {
     for status in [300, 301, 302, 303, 307, 308] {
         for scheme in ["http", "ws"] {
             let listener = Listener::new();
-            let socket = WebSocket::new(&listener.url()).unwrap();
+            let socket = WebSocket::new(listener.url()).unwrap();
             let location = elsewhere.url().replace("ws", scheme);
             listener.accept().send(format!("HTTP/1.1 {status} Found\r\nLocation: {location}\r\n\r\n"));
             let failure = assert_fails(&socket, "a redirect");
@@ -300,7 +300,7 @@ fn row_23_nobody_is_asked_for_a_password() {
     for (status, header) in [(401, "WWW-Authenticate"), (407, "Proxy-Authenticate")] {
         for user in ["", "user:pass@"] {
             let listener = Listener::new();
-            let socket = WebSocket::new(&listener.url().replace("//", &format!("//{user}"))).unwrap();
+            let socket = WebSocket::new(listener.url().replace("//", &format!("//{user}"))).unwrap();
             listener.accept().send(format!("HTTP/1.1 {status} No\r\n{header}: Basic realm=\"x\"\r\n\r\n"));
             assert_fails(&socket, header);
             wait_for_network("127.0.0.1");

@@ -296,7 +296,7 @@ fn row_19_the_constructor_does_not_wait_for_the_network() {
 #[test]
 fn row_19_listeners_that_are_added_behind_everything_miss_nothing() {
     let listener = Listener::new();
-    let socket = WebSocket::new(&listener.url()).unwrap();
+    let socket = WebSocket::new(listener.url()).unwrap();
     let mut peer = listener.accept();
     peer.answer(&[]);
     peer.send([0x81, 2, b'h', b'i', 0x88, 0]);

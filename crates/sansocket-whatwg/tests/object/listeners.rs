@@ -34,7 +34,7 @@ impl Log {
 /// An object to which nobody answers.
 pub(crate) fn unanswered() -> (WebSocket, peer::Listener) {
     let listener = peer::Listener::new();
-    let socket = WebSocket::new(&listener.url()).unwrap();
+    let socket = WebSocket::new(listener.url()).unwrap();
     (socket, listener)
 }
 

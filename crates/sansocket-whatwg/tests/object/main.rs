@@ -1,5 +1,6 @@
 //! The object against a server that does what its script says. Tests are named after the rows of `docs/websocket-object.md`.
 
+mod answer;
 mod breaches;
 mod buffered;
 mod closing;
@@ -9,9 +10,11 @@ mod ending;
 mod flow;
 mod leaving;
 mod listeners;
+mod opening;
 mod order;
 mod peer;
 mod protocols;
+mod proxy;
 mod receiving;
 mod reentrancy;
 mod request;

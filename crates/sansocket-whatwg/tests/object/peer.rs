@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sansocket_testkit::{CLOSE, CONTINUATION, Frame, Side, split_frames};
-use sansocket_whatwg::{Event, Pumped, WebSocket};
+use sansocket_whatwg::{Builder, CloseEvent, Data, Event, Pumped, WebSocket};
 use sha1::{Digest, Sha1};
 
 /// How long anything may take. Nothing is waited for that does not come.
@@ -20,7 +20,12 @@ pub(crate) struct Listener {
 
 impl Listener {
     pub(crate) fn new() -> Self {
-        Self { socket: TcpListener::bind("127.0.0.1:0").unwrap() }
+        Self::at("127.0.0.1").unwrap()
+    }
+
+    /// At another address of this machine, if it has that.
+    pub(crate) fn at(address: &str) -> Option<Self> {
+        TcpListener::bind((address, 0)).ok().map(|socket| Self { socket })
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -194,8 +199,13 @@ impl Peer {
 
 /// An open object and its peer: the open event was.
 pub(crate) fn open() -> (WebSocket, Peer) {
+    open_with(|builder| builder)
+}
+
+/// As `open`, with options.
+pub(crate) fn open_with(options: impl FnOnce(Builder) -> Builder) -> (WebSocket, Peer) {
     let listener = Listener::new();
-    let socket = WebSocket::new(&listener.url()).unwrap();
+    let socket = options(WebSocket::builder(listener.url())).build().unwrap();
     let mut peer = listener.accept();
     peer.answer(&[]);
     assert_eq!(next(&socket), Event::Open);
@@ -215,6 +225,29 @@ pub(crate) fn next(socket: &WebSocket) -> Event {
             return event;
         }
     }
+}
+
+/// The next event, which is a message: what it consists of.
+pub(crate) fn message(socket: &WebSocket) -> Data {
+    match next(socket) {
+        Event::Message(event) => event.into_data(),
+        other => panic!("a message was to come: {other:?}"),
+    }
+}
+
+/// The events of a connection that has failed.
+pub(crate) fn failed() -> [Event; 2] {
+    [Event::Error, lost()]
+}
+
+/// The event of a connection that has ended without a Close.
+pub(crate) fn lost() -> Event {
+    Event::Close(CloseEvent::new(false, 1006, ""))
+}
+
+/// The event of a connection that has ended in order.
+pub(crate) fn clean(code: u16, reason: &str) -> Event {
+    Event::Close(CloseEvent::new(true, code, reason))
 }
 
 /// All events until the close event.

@@ -14,7 +14,7 @@ fn is_taken(protocols: impl Into<Protocols>) -> bool {
 /// The values of `Sec-WebSocket-Protocol` in a request.
 fn offered(protocols: impl Into<Protocols>) -> Vec<String> {
     let listener = Listener::new();
-    let _socket = WebSocket::with_protocols(&listener.url(), protocols).unwrap();
+    let _socket = WebSocket::with_protocols(listener.url(), protocols).unwrap();
     listener.accept().headers("Sec-WebSocket-Protocol").iter().map(|value| (*value).to_owned()).collect()
 }
 
@@ -28,7 +28,7 @@ fn row_15_a_single_protocol_is_a_list_of_one_and_none_is_an_empty_list() {
     assert_eq!(offered([""; 0]), [""; 0]);
 
     let listener = Listener::new();
-    let _socket = WebSocket::new(&listener.url()).unwrap();
+    let _socket = WebSocket::new(listener.url()).unwrap();
     assert_eq!(listener.accept().headers("Sec-WebSocket-Protocol"), [""; 0]);
 }
 

@@ -151,7 +151,7 @@ fn row_07_nothing_happens_when_a_listener_pumps_or_waits() {
 #[test]
 fn row_07_a_listener_may_send_and_close_in_every_event() {
     let listener = peer::Listener::new();
-    let socket = WebSocket::new(&listener.url()).unwrap();
+    let socket = WebSocket::new(listener.url()).unwrap();
     let log = Log::default();
     socket.set_onopen(|socket, _| socket.send("from open").unwrap());
     socket.set_onmessage(|socket, event| {
@@ -297,7 +297,7 @@ fn row_07_a_listener_that_panics_leaves_the_object_usable() {
 #[test]
 fn row_07_a_listener_of_the_error_that_panics_keeps_nobody_from_the_close_event() {
     let listener = peer::Listener::new();
-    let socket = WebSocket::new(&listener.url()).unwrap();
+    let socket = WebSocket::new(listener.url()).unwrap();
     socket.set_onerror(|_, _| panic!("as it has to"));
     listener.accept().send("HTTP/1.1 404 Not Found\r\n\r\n");
     assert!(catch_unwind(AssertUnwindSafe(|| step(&socket))).is_err());
@@ -307,7 +307,7 @@ fn row_07_a_listener_of_the_error_that_panics_keeps_nobody_from_the_close_event(
 #[test]
 fn row_07_a_listener_of_the_close_event_that_panics_is_let_go_all_the_same() {
     let listener = peer::Listener::new();
-    let socket = WebSocket::new(&listener.url()).unwrap();
+    let socket = WebSocket::new(listener.url()).unwrap();
     let held = Arc::new(());
     let (own_handle, holds) = (socket.clone(), Arc::clone(&held));
     socket.set_onclose(move |_, _| panic!("as it has to: {own_handle:?} {holds:?}"));

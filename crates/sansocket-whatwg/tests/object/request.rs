@@ -12,7 +12,7 @@ use crate::peer::{Listener, PATIENCE, Peer, next};
 /// The request to a server of this machine.
 fn request(path: &str, options: impl FnOnce(Builder) -> Builder) -> (Listener, WebSocket, Peer) {
     let listener = Listener::new();
-    let socket = options(WebSocket::builder(&format!("{}{path}", listener.url()))).build().unwrap();
+    let socket = options(WebSocket::builder(format!("{}{path}", listener.url()))).build().unwrap();
     let peer = listener.accept();
     (listener, socket, peer)
 }
@@ -51,7 +51,7 @@ fn row_24_user_name_and_password_of_the_url_go_out_decoded() {
         ("%zz:%", b"%zz:%"),
     ] {
         let listener = Listener::new();
-        let socket = WebSocket::new(&listener.url().replace("//", &format!("//{user}@"))).unwrap();
+        let socket = WebSocket::new(listener.url().replace("//", &format!("//{user}@"))).unwrap();
         let peer = listener.accept();
         let expected = format!("Basic {}", STANDARD.encode(pair));
         assert_eq!(peer.headers("Authorization"), [expected], "{user}");
@@ -60,7 +60,7 @@ fn row_24_user_name_and_password_of_the_url_go_out_decoded() {
     }
     for nobody in ["", "@", ":@"] {
         let listener = Listener::new();
-        let _socket = WebSocket::new(&listener.url().replace("//", &format!("//{nobody}"))).unwrap();
+        let _socket = WebSocket::new(listener.url().replace("//", &format!("//{nobody}"))).unwrap();
         assert_eq!(listener.accept().headers("Authorization"), [""; 0], "{nobody}");
     }
 }
