@@ -18,6 +18,7 @@ mod proxy;
 mod receiving;
 mod reentrancy;
 mod request;
+mod secure;
 mod sending;
 mod threads;
 mod ways;

@@ -1,4 +1,4 @@
-//! What a browser's network does before it speaks WebSocket: a limit in time, several addresses, TLS. Rows 19, 20 and 22 are next to it.
+//! What a browser does before it speaks WebSocket: it waits no longer than a limit, and tries several addresses of one name.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};

@@ -91,9 +91,7 @@ impl Peer {
 
     /// The value of `Sec-WebSocket-Accept` that the request wants.
     pub(crate) fn accept_value(&self) -> String {
-        let key = self.headers("Sec-WebSocket-Key")[0];
-        let hash = Sha1::new().chain_update(key).chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11").finalize();
-        STANDARD.encode(hash)
+        accept_value(self.headers("Sec-WebSocket-Key")[0])
     }
 
     /// An answer that accepts, with further header lines.
@@ -195,6 +193,12 @@ impl Peer {
         }
         &self.received
     }
+}
+
+/// The value of `Sec-WebSocket-Accept` for a key.
+pub(crate) fn accept_value(key: &str) -> String {
+    let hash = Sha1::new().chain_update(key).chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11").finalize();
+    STANDARD.encode(hash)
 }
 
 /// An open object and its peer: the open event was.
