@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use sansocket_testkit::{Frame, TEXT};
 use sansocket_whatwg::{
-    BinaryType, CloseEvent, Event, EventType, Listener, ListenerOptions, Pumped, ReadyState, WebSocket,
+    BinaryType, CloseEvent, Event, EventLoop, EventType, Listener, ListenerOptions, Pumped, ReadyState, WebSocket,
 };
 
 use crate::listeners::{Log, unanswered};
@@ -316,4 +316,41 @@ fn row_07_a_listener_of_the_close_event_that_panics_is_let_go_all_the_same() {
     assert!(catch_unwind(AssertUnwindSafe(|| step(&socket))).is_err());
     assert!(socket.is_over() && !socket.wait());
     assert_eq!(Arc::strong_count(&held), 1, "it would hold its object for ever");
+}
+
+#[test]
+fn row_07_a_listener_that_panics_in_an_event_loop_keeps_its_object_in_there() {
+    let (socket, mut peer) = open();
+    let (log, events) = (Log::default(), EventLoop::new());
+    let (panics, mut calls) = (log.clone(), 0);
+    socket.set_onmessage(move |_, event| {
+        calls += 1;
+        panics.note(event.data().to_string());
+        assert_ne!(calls, 1, "as it has to");
+    });
+    for text in ["one", "two"] {
+        peer.frame(Frame::new(TEXT, text));
+    }
+    end(peer);
+    events.add(&socket);
+    let pumped = catch_unwind(AssertUnwindSafe(|| while events.wait() && events.pump() {}));
+    assert!(pumped.is_err());
+    // What has come before is still to be done, whether or not anything comes from now on.
+    assert!(events.pump());
+    while !socket.is_over() {
+        assert!(socket.has_tasks() || socket.wait_timeout(peer::PATIENCE));
+        events.pump();
+    }
+    assert_eq!(log.take(), ["one", "two"]);
+}
+
+#[test]
+fn row_07_a_listener_of_the_close_event_that_panics_in_an_event_loop_does_not_make_it_wait_for_ever() {
+    let (socket, peer) = open();
+    let events = EventLoop::new();
+    socket.set_onclose(|_, _| panic!("as it has to"));
+    end(peer);
+    events.add(&socket);
+    assert!(catch_unwind(AssertUnwindSafe(|| while events.wait() && events.pump() {})).is_err());
+    assert!(socket.is_over() && events.is_empty());
 }
