@@ -86,7 +86,7 @@ fn row_37_fifty_messages_reach_a_slow_reader() {
 
 #[test]
 fn row_37_fifty_messages_that_no_buffer_of_the_system_holds_reach_a_slow_reader() {
-    fifty_messages(512 * 1024);
+    fifty_messages(256 * 1024);
 }
 
 #[test]

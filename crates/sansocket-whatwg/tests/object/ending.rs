@@ -1,7 +1,7 @@
 //! How the server closes, and what ends a connection otherwise: rows 55 to 62.
 
 use std::io::{ErrorKind, Read};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use sansocket_testkit::{BINARY, CLOSE, Frame, TEXT, close_body};
@@ -191,6 +191,27 @@ fn row_61_a_server_that_takes_nothing_of_what_is_before_the_close_is_not_waited_
     assert_eq!(rest(&socket), [lost()]);
     assert!(socket.buffered_amount() > 0);
     drop(peer);
+}
+
+#[test]
+fn row_61_a_server_that_takes_what_is_before_the_close_slowly_is_waited_for() {
+    let (socket, mut peer) = open_with(|builder| builder.time_limits(limits(Some(400), None)));
+    socket.send(vec![0; 40 * 1024 * 1024]).unwrap();
+    socket.close();
+    let began = Instant::now();
+    // Each step is short, and all together are three times the limit; they are not enough for all that was sent.
+    let (_never, pause) = mpsc::channel::<()>();
+    let mut buffer = [0; 64 * 1024];
+    while began.elapsed() < Duration::from_millis(1200) {
+        assert!(peer.stream.read(&mut buffer).unwrap() > 0);
+        let _ = pause.recv_timeout(Duration::from_millis(3));
+    }
+    while socket.has_tasks() {
+        assert_eq!(socket.pump(), Pumped::Quiet);
+    }
+    assert_eq!(socket.ready_state(), ReadyState::Closing);
+    drop(peer);
+    assert_eq!(rest(&socket), [lost()]);
 }
 
 #[test]

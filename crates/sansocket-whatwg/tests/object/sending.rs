@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use sansocket_testkit::{BINARY, CLOSE, Frame, PING, TEXT};
+use sansocket_testkit::{BINARY, CLOSE, CONTINUATION, Frame, PING, TEXT};
 use sansocket_whatwg::{Blob, Bytes, DomExceptionKind, Failure, Payload, ReadyState, WebSocket};
 
 use crate::peer::{Listener, PATIENCE, clean, failed, next, open, open_with, rest};
@@ -149,6 +149,31 @@ fn row_35_one_byte_more_makes_it_full_and_it_fails() {
         assert_eq!(socket.buffered_amount(), 12 - before.len() as u64, "what was not sent");
         peer.receive_end();
     }
+}
+
+#[test]
+fn row_35_a_message_under_way_is_broken_off() {
+    let limit = 24 * 1024 * 1024;
+    let (socket, mut peer) = open_with(|builder| builder.buffer_limit(limit));
+    socket.send(vec![0; limit as usize]).unwrap();
+    let first = peer.receive();
+    assert!(!first.is_fin());
+    socket.send("1").unwrap();
+    let mut received = first.payload().len();
+    let close = loop {
+        let frame = peer.receive();
+        if frame.opcode() == CLOSE {
+            break frame;
+        }
+        assert!(frame.opcode() == CONTINUATION && !frame.is_fin());
+        received += frame.payload().len();
+    };
+    assert_eq!(close.payload(), 1001_u16.to_be_bytes());
+    assert!((received as u64) < limit);
+    peer.shut_down();
+    assert_eq!(rest(&socket), failed());
+    let amount = socket.buffered_amount();
+    assert!((limit + 1 - received as u64..=limit + 1).contains(&amount), "{amount}");
 }
 
 #[test]

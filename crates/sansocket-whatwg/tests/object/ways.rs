@@ -184,7 +184,9 @@ fn row_64_waiting_ends_when_its_time_is_over() {
 fn row_64_a_waker_is_called_when_there_is_something_again_and_behind_the_end() {
     let (socket, mut peer) = open();
     let (sender, woken) = mpsc::channel();
-    socket.set_waker(move || sender.send(()).unwrap());
+    socket.set_waker(move || {
+        let _ = sender.send(());
+    });
     assert!(woken.try_recv().is_err(), "there is nothing yet");
     let mut heard = 0;
     for round in 1..=3 {
@@ -240,7 +242,9 @@ fn row_64_a_waker_that_comes_late_is_called_at_once() {
 fn row_64_a_waker_hears_of_what_was_taken_to_be_sent() {
     let (socket, mut peer) = open();
     let (sender, woken) = mpsc::channel();
-    socket.set_waker(move || sender.send(()).unwrap());
+    socket.set_waker(move || {
+        let _ = sender.send(());
+    });
     socket.send("four").unwrap();
     woken.recv_timeout(PATIENCE).unwrap();
     assert_eq!((socket.pump(), socket.buffered_amount()), (Pumped::Quiet, 0));
