@@ -127,7 +127,7 @@ impl Builder {
         self
     }
 
-    /// Adds a header to the request. Those that make it a handshake are its own.
+    /// Adds a header to the request. Those that make it a handshake are its own; `Authorization` and `Cookie` go before what the URL and the jar have.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
@@ -238,7 +238,8 @@ impl Builder {
         if let Some(authorization) = location.authorization().filter(|_| !has("Authorization")) {
             headers.push((String::from("Authorization"), authorization));
         }
-        let cookies = self.jar.as_ref().and_then(|jar| jar.cookies(&location.for_cookies()));
+        // RFC 6265, 5.4: there is one such header at most.
+        let cookies = self.jar.as_ref().filter(|_| !has("Cookie")).and_then(|jar| jar.cookies(&location.for_cookies()));
         if let Some(cookies) = cookies.filter(|cookies| !cookies.is_empty()) {
             headers.push((String::from("Cookie"), cookies));
         }

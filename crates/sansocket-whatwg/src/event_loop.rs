@@ -84,23 +84,8 @@ impl EventLoop {
                 }
             }
         };
-        socket.pump();
-        let key = socket.key();
-        let gone = {
-            let mut state = self.shared.lock();
-            if socket.is_over() {
-                state.sockets.remove(&key)
-            } else {
-                // The others first.
-                if socket.has_tasks() {
-                    state.ready.push_back(key);
-                }
-                None
-            }
-        };
-        if gone.is_some() {
-            self.shared.changed.notify_all();
-        }
+        let turn = Turn { shared: &self.shared, socket };
+        turn.socket.pump();
         true
     }
 
@@ -152,6 +137,28 @@ impl fmt::Debug for EventLoop {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An object's turn. Its end, also by a listener that panics, says how it goes on.
+struct Turn<'l> {
+    shared: &'l Shared,
+    socket: WebSocket,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let key = self.socket.key();
+        let mut state = self.shared.lock();
+        let gone = if self.socket.is_over() { state.sockets.remove(&key) } else { None };
+        // The others first.
+        if gone.is_none() && self.socket.has_tasks() {
+            state.ready.push_back(key);
+        }
+        drop(state);
+        if gone.is_some() {
+            self.shared.changed.notify_all();
+        }
     }
 }
 

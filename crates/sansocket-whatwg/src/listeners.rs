@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use crate::WebSocket;
@@ -45,6 +45,14 @@ impl fmt::Debug for Listener {
 /// A listener's place, to remove it by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListenerId(u64);
+
+impl ListenerId {
+    /// One that no listener has, of whatever object.
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 /// How a listener is added.
 #[derive(Clone, Debug, Default)]
@@ -109,7 +117,6 @@ impl AbortSignal {
 #[derive(Debug, Default)]
 pub(crate) struct Listeners {
     entries: Vec<Arc<Entry>>,
-    last_id: u64,
 }
 
 #[derive(Debug)]
@@ -166,7 +173,7 @@ impl Listeners {
     /// Adds a listener, if it is not there yet: the same function for the same type, both captured or not.
     pub(crate) fn add(&mut self, event_type: EventType, listener: Listener, options: ListenerOptions) -> ListenerId {
         if options.signal.as_ref().is_some_and(AbortSignal::is_aborted) {
-            return self.next_id();
+            return ListenerId::next();
         }
         let same = |entry: &&Arc<Entry>| {
             !entry.is_handler
@@ -195,19 +202,20 @@ impl Listeners {
         self.entries.iter().find(|entry| entry.is_handler && entry.event_type == event_type)
     }
 
-    /// Removes a listener. It is not called any more, even if an event that it has not heard of is under way.
-    pub(crate) fn remove(&mut self, id: ListenerId) -> Option<Arc<Entry>> {
+    /// Removes a listener, and gives whether it was still to be called. It is not any more, even if an event that it has not heard of is under
+    /// way.
+    pub(crate) fn remove(&mut self, id: ListenerId) -> Option<(bool, Arc<Entry>)> {
         let at = self.entries.iter().position(|entry| entry.id == id)?;
         let entry = self.entries.remove(at);
+        let was_there = entry.is_there();
         entry.is_removed.store(true, Ordering::Release);
-        Some(entry)
+        Some((was_there, entry))
     }
 
     /// Who is to hear of an event: who is added from now on is not.
-    pub(crate) fn of(&self, event_type: EventType) -> Vec<Arc<Entry>> {
-        let of =
-            |capture| move |entry: &&Arc<Entry>| (entry.event_type, entry.options.capture) == (event_type, capture);
-        self.entries.iter().filter(of(true)).chain(self.entries.iter().filter(of(false))).cloned().collect()
+    pub(crate) fn of(&self, event_type: EventType, capture: bool) -> Vec<Arc<Entry>> {
+        let is_meant = |entry: &&Arc<Entry>| (entry.event_type, entry.options.capture) == (event_type, capture);
+        self.entries.iter().filter(is_meant).cloned().collect()
     }
 
     /// Takes all of them, to be dropped.
@@ -222,14 +230,9 @@ impl Listeners {
         options: ListenerOptions,
         is_handler: bool,
     ) -> ListenerId {
-        let id = self.next_id();
+        let id = ListenerId::next();
         let (listener, is_removed) = (Mutex::new(listener), AtomicBool::new(false));
         self.entries.push(Arc::new(Entry { id, event_type, options, is_handler, listener, is_removed }));
         id
-    }
-
-    const fn next_id(&mut self) -> ListenerId {
-        self.last_id += 1;
-        ListenerId(self.last_id)
     }
 }

@@ -67,8 +67,9 @@ pub struct Machine {
     extensions: String,
     origin: Arc<str>,
     tasks: VecDeque<Task>,
-    /// Bytes of the messages that are queued.
+    /// Bytes of the messages that are queued, and how many these are.
     unread: u64,
+    unread_messages: usize,
     /// Bytes that the network has taken since the last pump.
     handed_over: u64,
     /// Why the owner has made the connection fail: whatever the network says of its end, it has failed.
@@ -163,6 +164,7 @@ impl Machine {
             origin: origin.into(),
             tasks: VecDeque::new(),
             unread: 0,
+            unread_messages: 0,
             handed_over: 0,
             given_up: None,
             failure: None,
@@ -187,6 +189,7 @@ impl Machine {
             if self.ready_state > ReadyState::Open {
                 return;
             }
+            self.unread_messages += 1;
             self.unread += message.as_message().as_bytes().len() as u64;
         }
         if self.ready_state != ReadyState::Closed {
@@ -202,6 +205,11 @@ impl Machine {
     /// Bytes of messages that are queued for the owner: a network that reads no more while these are many holds the server back.
     pub const fn unread(&self) -> u64 {
         self.unread
+    }
+
+    /// How many messages are queued for the owner: empty ones take memory, too.
+    pub const fn unread_messages(&self) -> usize {
+        self.unread_messages
     }
 
     // What the owner does.
@@ -241,6 +249,7 @@ impl Machine {
                 Some(Event::Open)
             }
             Task::Message(message) => {
+                self.unread_messages -= 1;
                 self.unread -= message.as_message().as_bytes().len() as u64;
                 let is_open = self.ready_state == ReadyState::Open;
                 let received = |message| MessageEvent::received(message, self.binary_type, Arc::clone(&self.origin));
@@ -258,7 +267,7 @@ impl Machine {
     fn end(&mut self, end: End) -> Event {
         self.ready_state = ReadyState::Closed;
         self.tasks = VecDeque::new();
-        self.unread = 0;
+        (self.unread, self.unread_messages) = (0, 0);
         let end = self.given_up.take().map_or(end, End::Failed);
         let close = match &end {
             End::Clean { code, reason } => CloseEvent::new(true, *code, reason.as_str()),
@@ -328,7 +337,7 @@ impl Machine {
             self.ready_state = ReadyState::Closing;
             // None of them would be given any more.
             self.tasks.retain(|task| !matches!(task, Task::Message(_)));
-            self.unread = 0;
+            (self.unread, self.unread_messages) = (0, 0);
         }
         match before {
             ReadyState::Connecting => Some(self.give_up(Failure::Aborted)),

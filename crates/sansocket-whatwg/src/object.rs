@@ -16,9 +16,11 @@ use crate::machine::{Command, Machine, Pumped, Task};
 use crate::network::Link;
 use crate::payload::Payload;
 
-/// With so many bytes of messages queued for the owner, no more are read from the server, until the owner has taken enough of them.
+/// With more bytes of messages queued for the owner, or more messages, no more are read from the server, until there are few enough of either.
 const MOST_UNREAD: u64 = 1024 * 1024;
-const FEW_UNREAD: u64 = 256 * 1024;
+const FEW_UNREAD: u64 = MOST_UNREAD / 4;
+const MOST_MESSAGES: usize = 16 * 1024;
+const FEW_MESSAGES: usize = MOST_MESSAGES / 4;
 
 /// One object. Its lock is held for moments only, and never while a listener is called or dropped.
 pub(crate) struct Object {
@@ -134,7 +136,9 @@ impl Object {
     /// Whether so much is queued for the owner that nothing more should be read. When that changes, the orders say so.
     pub(crate) fn holds_back(&self) -> bool {
         let mut state = self.lock();
-        state.is_held_back = !state.is_deserted && state.machine.unread() > MOST_UNREAD;
+        let machine = &state.machine;
+        let is_much = machine.unread() > MOST_UNREAD || machine.unread_messages() > MOST_MESSAGES;
+        state.is_held_back = is_much && !state.is_deserted;
         state.is_held_back
     }
 
@@ -192,7 +196,9 @@ impl Object {
 
     /// Gets the network to look at the orders, if there are any.
     fn tell(&self, mut state: MutexGuard<'_, State>) {
-        if state.is_held_back && state.machine.unread() <= FEW_UNREAD {
+        let machine = &state.machine;
+        let is_little = machine.unread() <= FEW_UNREAD && machine.unread_messages() <= FEW_MESSAGES;
+        if state.is_held_back && is_little {
             state.is_held_back = false;
             state.orders.reads = true;
         }

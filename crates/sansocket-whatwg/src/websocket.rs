@@ -219,7 +219,7 @@ impl WebSocket {
     /// Removes a listener, which is not called any more, even if it is still to hear of the event under way. Gives whether it was there.
     pub fn remove_event_listener(&self, id: ListenerId) -> bool {
         let removed = self.object().lock().listeners.remove(id);
-        removed.is_some()
+        removed.is_some_and(|(was_there, _)| was_there)
     }
 
     /// Sets what is called when the connection is open. As with all handlers, its place among the listeners is the one where it was first set.
@@ -276,13 +276,16 @@ impl WebSocket {
     }
 
     fn call_listeners(&self, event: &Event) {
-        let entries = self.object().lock().listeners.of(event.event_type());
-        for entry in entries {
-            let Some(listener) = entry.take_call() else { continue };
-            if entry.is_once() {
-                self.remove_event_listener(entry.id());
+        // Who is added while those that capture are called is heard, if it does not capture itself.
+        for capture in [true, false] {
+            let entries = self.object().lock().listeners.of(event.event_type(), capture);
+            for entry in entries {
+                let Some(listener) = entry.take_call() else { continue };
+                if entry.is_once() {
+                    self.remove_event_listener(entry.id());
+                }
+                listener.call(self, event);
             }
-            listener.call(self, event);
         }
     }
 
@@ -291,20 +294,18 @@ impl WebSocket {
     /// Lets the next task happen, calls the listeners of its event, and gives that. From inside a listener nothing happens; while another thread
     /// does this, it waits.
     pub fn pump(&self) -> Pumped {
-        let Some(dispatch) = self.object().begin_dispatch() else { return Pumped::Idle };
+        let Some(_dispatch) = self.object().begin_dispatch() else { return Pumped::Idle };
         let (pumped, set_cookies) = self.object().pump();
-        if let Pumped::Fired(event) = &pumped {
-            // Before anybody can ask for them.
-            if let Some(jar) = self.object().jar.as_ref().filter(|_| !set_cookies.is_empty()) {
-                let url = self.object().location.for_cookies();
-                set_cookies.iter().for_each(|cookie| jar.store(&url, cookie));
-            }
-            self.call_listeners(event);
-            if let Event::Close(_) = event {
-                self.object().let_go();
-            }
+        // Before anybody can ask for them.
+        if let Some(jar) = self.object().jar.as_ref().filter(|_| !set_cookies.is_empty()) {
+            let url = self.object().location.for_cookies();
+            set_cookies.iter().for_each(|cookie| jar.store(&url, cookie));
         }
-        drop(dispatch);
+        if let Pumped::Fired(event) = &pumped {
+            // Also if a listener panics.
+            let _last = matches!(event, Event::Close(_)).then(|| LetGo(self.object()));
+            self.call_listeners(event);
+        }
         pumped
     }
 
@@ -355,6 +356,15 @@ impl WebSocket {
     /// The events, one after the other, until the close event. It waits for each.
     pub fn events(&self) -> Events<'_> {
         Events { socket: self }
+    }
+}
+
+/// Lets the listeners go when it is dropped.
+struct LetGo<'o>(&'o Object);
+
+impl Drop for LetGo<'_> {
+    fn drop(&mut self) {
+        self.0.let_go();
     }
 }
 

@@ -9,9 +9,10 @@ use super::Plan;
 use crate::builder::Proxy;
 use crate::failure::ProxyError;
 
-/// How long the head of a proxy's answer may be, in bytes, and how many headers it may have.
+/// How long the head of a proxy's answer may be, in bytes, how many headers it may have, and how long all heads before it may be.
 const LONGEST_HEAD: usize = 16 * 1024;
 const MOST_HEADERS: usize = 64;
+const LONGEST_INTERIM: usize = 1024 * 1024;
 
 /// A tunnel that is being made.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Tunnel {
     request: Vec<u8>,
     written: usize,
     answer: Vec<u8>,
+    /// Bytes of interim answers.
+    interim: usize,
 }
 
 impl Tunnel {
@@ -31,16 +34,29 @@ impl Tunnel {
             request += &format!("Proxy-Authorization: {authorization}\r\n");
         }
         request += "\r\n";
-        Self { stream, request: request.into(), written: 0, answer: Vec::new() }
+        Self { stream, request: request.into(), written: 0, answer: Vec::new(), interim: 0 }
     }
 
     /// Goes on as far as the socket lets it: true, once the tunnel is there.
     pub(super) fn go_on(&mut self) -> Result<bool, ProxyError> {
-        match self.write().and_then(|()| self.read()) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return Err(ProxyError::Io(Arc::new(error))),
+        let io = |error| ProxyError::Io(Arc::new(error));
+        loop {
+            // What came before the end counts.
+            if self.look()? {
+                return Ok(true);
+            }
+            match self.write().and_then(|()| self.read()) {
+                Ok(0) => return Err(io(ErrorKind::UnexpectedEof.into())),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(io(error)),
+            }
         }
+    }
+
+    /// Looks at what has come of the answer: true, once that says that the tunnel is there.
+    fn look(&mut self) -> Result<bool, ProxyError> {
         loop {
             let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
             let mut head = httparse::Response::new(&mut headers);
@@ -48,7 +64,10 @@ impl Tunnel {
             match (parsed, head.code) {
                 (httparse::Status::Partial, _) if self.answer.len() < LONGEST_HEAD => return Ok(false),
                 // RFC 9110, 15.2: interim responses come before the final one.
-                (httparse::Status::Complete(len), Some(100..=199)) => drop(self.answer.drain(..len)),
+                (httparse::Status::Complete(len), Some(100..=199)) if self.interim + len <= LONGEST_INTERIM => {
+                    self.interim += len;
+                    self.answer.drain(..len);
+                }
                 // Nobody at the other end can have said anything yet.
                 (httparse::Status::Complete(len), Some(200..=299)) if len == self.answer.len() => return Ok(true),
                 (httparse::Status::Complete(_), Some(status @ 300..)) => return Err(ProxyError::Refused(status)),
@@ -64,25 +83,15 @@ impl Tunnel {
 
     fn write(&mut self) -> io::Result<()> {
         while self.written < self.request.len() {
-            match self.stream.write(&self.request[self.written..]) {
-                Ok(count) => self.written += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+            self.written += self.stream.write(&self.request[self.written..])?;
         }
         Ok(())
     }
 
-    fn read(&mut self) -> io::Result<()> {
+    fn read(&mut self) -> io::Result<usize> {
         let mut chunk = [0; 1024];
-        while self.answer.len() < LONGEST_HEAD {
-            match self.stream.read(&mut chunk) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(count) => self.answer.extend_from_slice(&chunk[..count]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        let count = self.stream.read(&mut chunk)?;
+        self.answer.extend_from_slice(&chunk[..count]);
+        Ok(count)
     }
 }

@@ -290,8 +290,8 @@ fn send(turn: &mut Turn<'_, Socket>, orders: &mut VecDeque<Order>, begun: &mut u
         return has_sent;
     }
     while let Some(order) = orders.front() {
-        let (sent, is_done) = match order {
-            Order::Close(code, reason) => (turn.close(*code, reason).map(|()| Sent::Accepted), true),
+        let (sent, part, is_done) = match order {
+            Order::Close(code, reason) => (turn.close(*code, reason).map(|()| Sent::Accepted), 0, true),
             Order::Send(payload) => {
                 let message = payload.as_message();
                 let rest = &message.as_bytes()[*begun..];
@@ -302,9 +302,7 @@ fn send(turn: &mut Turn<'_, Socket>, orders: &mut VecDeque<Order>, begun: &mut u
                 } else {
                     turn.send_part(message.kind(), &rest[..part], is_last)
                 };
-                *begun = if is_last { 0 } else { *begun + part };
-                *under_way += part as u64;
-                (sent, is_last)
+                (sent, part, is_last)
             }
         };
         has_sent = true;
@@ -313,7 +311,10 @@ fn send(turn: &mut Turn<'_, Socket>, orders: &mut VecDeque<Order>, begun: &mut u
             orders.clear();
             break;
         };
+        *under_way += part as u64;
+        *begun += part;
         if is_done {
+            *begun = 0;
             orders.pop_front();
         }
         if sent == Sent::AboveMark {

@@ -13,6 +13,15 @@ pub struct Authority<'a> {
 impl<'a> Authority<'a> {
     /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`. `None`: it is nothing of the kind.
     pub fn parse(text: &'a str) -> Option<Self> {
+        Self::read(text, is_reg_name_byte)
+    }
+
+    /// As [`parse`](Self::parse), of a URL that the WHATWG URL Standard has serialised: its hosts may hold some characters more.
+    pub(super) fn of_url(text: &'a str) -> Option<Self> {
+        Self::read(text, |byte| is_reg_name_byte(byte) || matches!(byte, b'"' | b'`' | b'{' | b'}'))
+    }
+
+    fn read(text: &'a str, is_host_byte: impl Fn(u8) -> bool) -> Option<Self> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (address, port) = rest.split_once(']')?;
@@ -21,7 +30,7 @@ impl<'a> Authority<'a> {
             }
             None => {
                 let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
-                let is_host = !host.is_empty() && host.bytes().all(is_reg_name_byte) && is_percent_encoded(host);
+                let is_host = !host.is_empty() && host.bytes().all(is_host_byte) && is_percent_encoded(host);
                 (is_host.then_some(host)?, port)
             }
         };

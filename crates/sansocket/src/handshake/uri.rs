@@ -20,20 +20,24 @@ impl<'a> Uri<'a> {
     ///
     /// What is wrong with it; nothing is repaired.
     pub fn parse(text: &'a str) -> Result<Self, UriError> {
-        Self::read(text, is_path_and_query)
+        Self::read(text, Authority::parse, is_path_and_query)
     }
 
     /// Reads a URL as the WHATWG URL Standard serialises it: browsers leave characters in a path and a query as they are that RFC 3986 wants
-    /// percent-encoded, such as `[`, `|` and a lone `%`. So here every visible ASCII character but `#` passes.
+    /// percent-encoded, such as `[`, `|` and a lone `%`. So here every visible ASCII character but `#` passes, and in hosts `"`, `` ` ``, `{` and `}` do.
     ///
     /// # Errors
     ///
     /// What is wrong with it; nothing is repaired.
     pub fn from_url(text: &'a str) -> Result<Self, UriError> {
-        Self::read(text, |tail| tail.bytes().all(|byte| byte.is_ascii_graphic()))
+        Self::read(text, Authority::of_url, |tail| tail.bytes().all(|byte| byte.is_ascii_graphic()))
     }
 
-    fn read(text: &'a str, is_tail: impl Fn(&str) -> bool) -> Result<Self, UriError> {
+    fn read(
+        text: &'a str,
+        read_authority: impl Fn(&'a str) -> Option<Authority<'a>>,
+        is_tail: impl Fn(&str) -> bool,
+    ) -> Result<Self, UriError> {
         // 3: schemes know no case (RFC 3986, 3.1).
         let (scheme, rest) = text.split_once("://").ok_or(UriError::Scheme)?;
         let secure = match scheme {
@@ -49,7 +53,7 @@ impl<'a> Uri<'a> {
         if authority.contains('@') {
             return Err(UriError::UserInformation);
         }
-        let authority = Authority::parse(authority).ok_or(UriError::Host)?;
+        let authority = read_authority(authority).ok_or(UriError::Host)?;
         if !is_tail(tail) {
             return Err(UriError::Target);
         }
@@ -181,6 +185,8 @@ mod tests {
         assert_eq!(Uri::parse(url).err(), Some(UriError::Target));
         let uri = Uri::from_url(url).unwrap();
         assert_eq!((uri.path(), uri.query()), ("/a|b/%zz", "?filter[name]={x}^`\"<>"));
+        assert_eq!(Uri::from_url("ws://a\"`{}b/").unwrap().host_header(), "a\"`{}b");
+        assert_eq!(Uri::parse("ws://a{b/").err(), Some(UriError::Host));
         for bad in ["ws://a/ b", "ws://a/\u{7f}", "ws://a/\r\nX: y", "ws://a/ä", "ws://a?\t"] {
             assert_eq!(Uri::from_url(bad).err(), Some(UriError::Target), "{bad:?}");
         }
