@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -129,7 +130,7 @@ impl Object {
         drop(state);
         self.changed.notify_all();
         if let Some(waker) = waker {
-            waker();
+            wake(&*waker);
         }
     }
 
@@ -229,7 +230,7 @@ impl Object {
         };
         drop(listeners);
         if let Some(waker) = waker {
-            waker();
+            wake(&*waker);
         }
     }
 
@@ -278,6 +279,12 @@ impl Object {
         state.dispatcher = Some(me);
         Some(Dispatch { object: self })
     }
+}
+
+/// A waker that panics has lost its own object and no other one: the network's thread goes on.
+fn wake(waker: &(dyn Fn() + Send + Sync)) {
+    // Whether what it holds is left in order is its own affair.
+    let _ = panic::catch_unwind(AssertUnwindSafe(waker));
 }
 
 /// While it lives, this thread calls listeners, and no other one does.

@@ -18,6 +18,7 @@ mod proxy;
 mod receiving;
 mod reentrancy;
 mod request;
+mod rows;
 mod secure;
 mod sending;
 mod threads;

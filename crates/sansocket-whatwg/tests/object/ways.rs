@@ -262,3 +262,14 @@ fn row_64_a_refused_connection_wakes_and_runs_to_its_end() {
     woken.recv_timeout(PATIENCE).unwrap();
     assert_eq!(socket.events().collect::<Vec<_>>(), failed());
 }
+
+#[test]
+fn row_64_a_waker_that_panics_takes_nobody_along() {
+    let (bad, mut bad_peer) = open();
+    let (good, mut good_peer) = open();
+    bad.set_waker(|| panic!("a waker's own affair"));
+    bad_peer.frame(Frame::new(TEXT, "x"));
+    assert_eq!(message(&bad).as_bytes(), b"x");
+    good.send("still here").unwrap();
+    assert_eq!(good_peer.receive_message().1, b"still here");
+}
