@@ -3,9 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::mem;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use crate::signal::Signal;
 use crate::websocket::WebSocket;
 
 /// What a page or a worker is to its objects: the loop that lets their tasks happen, one at a time. Clones are the same loop.
@@ -33,7 +34,7 @@ pub struct EventLoop {
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    changed: Condvar,
+    changed: Signal,
 }
 
 #[derive(Default)]
@@ -99,7 +100,7 @@ impl EventLoop {
             if !state.ready.is_empty() {
                 return true;
             }
-            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.shared.changed.wait(state, None);
         }
     }
 

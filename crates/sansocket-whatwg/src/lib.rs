@@ -59,6 +59,7 @@ pub mod machine;
 mod network;
 mod object;
 mod payload;
+mod signal;
 mod websocket;
 
 pub use builder::{Builder, CookieJar, TimeLimits};

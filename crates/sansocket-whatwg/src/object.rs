@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use crate::location::Location;
 use crate::machine::{Command, Machine, Pumped, Task};
 use crate::network::Link;
 use crate::payload::Payload;
+use crate::signal::Signal;
 
 /// With more bytes of messages queued for the owner, or more messages, no more are read from the server, until there are few enough of either.
 const MOST_UNREAD: u64 = 1024 * 1024;
@@ -30,7 +31,7 @@ pub(crate) struct Object {
     link: OnceLock<Link>,
     state: Mutex<State>,
     /// Something was queued, or a dispatch has ended.
-    changed: Condvar,
+    changed: Signal,
 }
 
 pub(crate) struct State {
@@ -86,7 +87,7 @@ impl Object {
             is_held_back: false,
             is_deserted: false,
         };
-        Self { location, jar, link: OnceLock::new(), state: Mutex::new(state), changed: Condvar::new() }
+        Self { location, jar, link: OnceLock::new(), state: Mutex::new(state), changed: Signal::default() }
     }
 
     pub(crate) fn set_link(&self, link: Link) {
@@ -257,11 +258,11 @@ impl Object {
             if state.machine.has_tasks() && state.dispatcher.is_none() {
                 return true;
             }
-            state = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(left) if left.is_zero() => return false,
-                Some(left) => self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
-            };
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return false;
+            }
+            state = self.changed.wait(state, left);
         }
     }
 
@@ -273,7 +274,7 @@ impl Object {
             match state.dispatcher {
                 None => break,
                 Some(dispatcher) if dispatcher == me => return None,
-                Some(_) => state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(_) => state = self.changed.wait(state, None),
             }
         }
         state.dispatcher = Some(me);
