@@ -9,7 +9,8 @@ const { PerMessageDeflate, WebSocket, WebSocketServer } = require("ws");
 
 const told = JSON.parse(process.argv[2]);
 const text = told.kind === "text";
-const options = { perMessageDeflate: told.deflate && { threshold: 0 }, maxPayload: 32 << 20 };
+const noTakeover = told.takeover ? {} : { clientNoContextTakeover: true, serverNoContextTakeover: true };
+const options = { perMessageDeflate: told.deflate && { threshold: 0, ...noTakeover }, maxPayload: 32 << 20 };
 
 // The library decompresses messages, and tells nobody.
 const compressed = { received: 0, sent: 0 };

@@ -9,12 +9,14 @@ import sys
 from websockets.asyncio.client import connect
 from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import serve
-from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 from websockets.frames import Opcode
 
 case = json.loads(sys.argv[1])
 text = case["kind"] == "text"
 options = dict(compression="deflate" if case["deflate"] else None, max_size=32 << 20, ping_interval=None)
+if not case["takeover"]:
+    options["extensions"] = [ServerPerMessageDeflateFactory(True, True)]
 pings = []
 compressed = dict(received=0, sent=0)
 played = asyncio.Event()

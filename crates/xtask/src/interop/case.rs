@@ -1,4 +1,4 @@
-//! The cases: what both sides do, and what both are to have seen at the end.
+//! A case: what both sides do, and what both are to have seen at the end.
 
 use std::fmt;
 
@@ -10,10 +10,8 @@ use super::certificates::Certificates;
 use super::ours::Act;
 use super::peer::Peer;
 
-/// The sizes of the messages, in bytes: the ends of the three forms of a frame's length, and large ones. The last is too much for
-/// peers that compress.
+/// The sizes of the messages, in bytes: the ends of the three forms of a frame's length, and large ones.
 const SIZES: [usize; 8] = [0, 1, 125, 126, 65_535, 65_536, 1 << 20, 16 << 20];
-const COMPRESSED_SIZES: &[usize] = SIZES.split_at(7).0;
 
 /// The sizes of the messages that come in fragments of [`FRAGMENT`] bytes, which cut characters. Peers take longer for each that
 /// they compress.
@@ -27,11 +25,35 @@ const FAREWELL: (u16, &str) = (4001, "genug für heute");
 /// One case.
 #[derive(Clone, Copy)]
 pub(super) struct Case<'p> {
-    pub(super) peer: &'p Peer,
+    pub(super) other: Other<'p>,
     pub(super) role: Role,
+    pub(super) face: Face,
     pub(super) tls: bool,
     pub(super) compression: Compression,
     pub(super) what: What,
+}
+
+/// The peer.
+#[derive(Clone, Copy)]
+pub(super) enum Other<'p> {
+    Library(&'p Peer),
+    /// `sansocket serve`.
+    Serve(Adapter),
+}
+
+/// What plays our side.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Face {
+    /// `sansocket serve`, or a client or server in this process.
+    Adapter(Adapter),
+    /// The browser's `WebSocket`, always a client.
+    Object,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Adapter {
+    Mio,
+    Std,
 }
 
 /// The peer's part in it.
@@ -48,6 +70,8 @@ pub(super) enum Compression {
     None,
     /// The peer alone.
     Declined,
+    /// We alone.
+    Refused,
     /// Both: each message by itself.
     Messages,
     /// Both: messages refer to earlier ones.
@@ -55,21 +79,37 @@ pub(super) enum Compression {
 }
 
 impl Compression {
+    pub(super) const ALL: [Self; 5] = [Self::None, Self::Declined, Self::Refused, Self::Messages, Self::Takeover];
+
     /// How our side compresses.
     pub(super) fn config(self) -> Option<Config> {
         match self {
             Self::None | Self::Declined => None,
-            Self::Messages => Some(Config::DEFAULT),
+            Self::Refused | Self::Messages => Some(Config::DEFAULT),
             Self::Takeover => Some(Config { policy: Policy::TAKEOVER, ..Config::DEFAULT }),
         }
     }
 
-    /// The same for `sansocket serve`.
+    /// What tells it to `sansocket serve`.
     pub(super) fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::None | Self::Declined => &[],
+            Self::None | Self::Declined | Self::Refused => &[],
             Self::Messages => &["--deflate"],
             Self::Takeover => &["--deflate", "--takeover"],
+        }
+    }
+
+    /// Whether the peer is ready.
+    const fn peer_compresses(self) -> bool {
+        !matches!(self, Self::None | Self::Refused)
+    }
+
+    /// What they agree on about references to earlier messages.
+    const fn agreed(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::None | Self::Declined | Self::Refused => None,
+            Self::Messages => Some(&["client_no_context_takeover", "server_no_context_takeover"]),
+            Self::Takeover => Some(&[]),
         }
     }
 }
@@ -96,58 +136,22 @@ pub(super) enum Sender {
     Peer,
 }
 
-impl<'p> Case<'p> {
-    /// All cases with the peer.
-    pub(super) fn all(peer: &'p Peer) -> impl Iterator<Item = Self> {
-        let connections = [Role::Client, Role::Server].into_iter().flat_map(|role| [(role, false), (role, true)]);
-        connections.flat_map(move |(role, tls)| {
-            let cases = Self::of(role, tls).into_iter();
-            cases.map(move |(compression, what)| Self { peer, role, tls, compression, what })
-        })
-    }
-
-    /// What there is for a peer of this role.
-    fn of(role: Role, tls: bool) -> Vec<(Compression, What)> {
-        use What::*;
-        let client = if role == Role::Client { Sender::Peer } else { Sender::Us };
-        let plain = [
-            Messages(Kind::Text, client),
-            Messages(Kind::Binary, client),
-            Fragments(Kind::Text),
-            Fragments(Kind::Binary),
-            PingFromPeer,
-            PingFromUs,
-            CloseFromPeer,
-            CloseFromUs,
-        ];
-        let compressed = [
-            Messages(Kind::Text, Sender::Peer),
-            Messages(Kind::Text, Sender::Us),
-            Messages(Kind::Binary, Sender::Peer),
-            Messages(Kind::Binary, Sender::Us),
-            Fragments(Kind::Text),
-            Fragments(Kind::Binary),
-        ];
-        // TLS does not know what it carries.
-        let compressed = if tls { &compressed[..2] } else { &compressed };
-        let mut cases: Vec<_> = plain.map(|what| (Compression::None, what)).into();
-        cases.push((Compression::Declined, Messages(Kind::Text, client)));
-        for compression in [Compression::Messages, Compression::Takeover] {
-            cases.extend(compressed.iter().map(|&what| (compression, what)));
+impl What {
+    /// What our side does.
+    pub(super) const fn our_act(self) -> Act {
+        match self {
+            Self::Messages(_, Sender::Us) => Act::Send,
+            Self::PingFromUs => Act::Ping,
+            Self::CloseFromUs => Act::Close,
+            _ => Act::Echo,
         }
-        if tls {
-            cases.push((Compression::None, Stranger));
-        }
-        cases
     }
+}
 
+impl Case<'_> {
     /// The sizes of the messages.
     pub(super) fn sizes(&self) -> &'static [usize] {
-        match (self.what, self.compression) {
-            (What::Fragments(_), _) => &FRAGMENTED,
-            (_, Compression::None) => &SIZES,
-            _ => COMPRESSED_SIZES,
-        }
+        if let What::Fragments(_) = self.what { &FRAGMENTED } else { &SIZES }
     }
 
     /// The size of the fragments that the peer sends, if it does.
@@ -169,7 +173,9 @@ impl<'p> Case<'p> {
             "kind": if self.kind() == Kind::Text { "text" } else { "binary" },
             "sizes": self.sizes(),
             "fragment": self.fragment(),
-            "deflate": self.compression != Compression::None,
+            "deflate": self.compression.peer_compresses(),
+            // The object leaves that to the server.
+            "takeover": self.face != Face::Object || self.compression != Compression::Messages,
             "code": code,
             "reason": reason,
             "url": url,
@@ -177,16 +183,6 @@ impl<'p> Case<'p> {
             "certificate": self.tls.then_some(&certificates.certificate),
             "key": self.tls.then_some(&certificates.key),
         })
-    }
-
-    /// What our side does.
-    pub(super) fn our_act(&self) -> Act {
-        match self.what {
-            What::Messages(_, Sender::Us) => Act::Send,
-            What::PingFromUs => Act::Ping,
-            What::CloseFromUs => Act::Close,
-            _ => Act::Echo,
-        }
     }
 
     /// The messages' kind.
@@ -205,12 +201,15 @@ impl<'p> Case<'p> {
     /// What the peer is to see. An answer to a Close has its code, and from us no reason.
     pub(super) fn their_view(&self) -> Value {
         let (code, reason) = self.farewell();
-        let (offers, agreed): (_, Option<&[&str]>) = match self.compression {
-            Compression::None => (false, None),
-            Compression::Declined => (self.role == Role::Client, None),
-            Compression::Messages => (true, Some(&["client_no_context_takeover", "server_no_context_takeover"])),
-            Compression::Takeover => (true, Some(&[])),
+        if let Other::Serve(_) = self.other {
+            return closed_by_peer(code, reason).into();
+        }
+        let offers = match self.compression {
+            Compression::None => false,
+            Compression::Declined => self.role == Role::Client,
+            Compression::Refused | Compression::Messages | Compression::Takeover => true,
         };
+        let agreed = self.compression.agreed();
         // The peer compresses all of its messages, we those that are not too short; earlier ones make up for that.
         let least = Config::DEFAULT.threshold / if self.compression == Compression::Takeover { 8 } else { 1 };
         let long = self.sizes().iter().filter(|&&size| size >= least).count();
@@ -231,7 +230,13 @@ impl<'p> Case<'p> {
     /// What our side is to see.
     pub(super) fn our_view(&self) -> String {
         let (code, reason) = self.farewell();
-        if self.peer_closes() { closed_by_peer(code, reason) } else { closed_by_us(code) }
+        match (self.face, self.other) {
+            // Libraries answer with the reason, too.
+            (Face::Object, Other::Serve(_)) => close_event(self.compression.agreed(), code, ""),
+            (Face::Object, Other::Library(_)) => close_event(self.compression.agreed(), code, reason),
+            (Face::Adapter(_), _) if self.peer_closes() => closed_by_peer(code, reason),
+            (Face::Adapter(_), _) => closed_by_us(code),
+        }
     }
 
     fn peer_closes(&self) -> bool {
@@ -247,6 +252,11 @@ impl<'p> Case<'p> {
             What::PingFromUs => "await pings",
             What::CloseFromPeer | What::Stranger => "close",
         }
+    }
+
+    /// The scheme of the server's URL.
+    pub(super) const fn scheme(&self) -> &'static str {
+        if self.tls { "wss" } else { "ws" }
     }
 
     /// A name for the case's files.
@@ -267,12 +277,34 @@ pub(super) fn closed_by_us(code: u16) -> String {
     format!("closed by us, answered with {code}")
 }
 
-/// The peer, its role, the scheme and what it is about, in columns.
+/// What the object tells at its end: what was agreed on, and what was in the peer's Close.
+pub(super) fn close_event(agreed: Option<&[&str]>, code: u16, reason: &str) -> String {
+    format!("close event {code} {reason:?}, extension: {agreed:?}")
+}
+
+/// The peer, its role, the scheme, what it is about and what plays our side, in columns.
 impl fmt::Display for Case<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "wss" } else { "ws" };
+        let other = match self.other {
+            Other::Library(peer) => peer.name,
+            Other::Serve(adapter) => adapter.name(),
+        };
+        let face = match self.face {
+            Face::Adapter(adapter) => adapter.name(),
+            Face::Object => "object",
+        };
         let what = self.what.to_string() + self.compression.words();
-        write!(f, "{:<6}  {:<6}  {scheme:<3}  {what:<62}", self.peer.name, self.role.to_string())
+        write!(f, "{other:<6}  {:<6}  {:<3}  {what:<62}  {face:<6}", self.role.to_string(), self.scheme())
+    }
+}
+
+impl Adapter {
+    /// As `sansocket serve` calls it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Mio => "mio",
+            Self::Std => "std",
+        }
     }
 }
 
@@ -291,6 +323,7 @@ impl Compression {
         match self {
             Self::None => "",
             Self::Declined => ", compression declined",
+            Self::Refused => ", compression refused",
             Self::Messages => ", compressed",
             Self::Takeover => ", compressed with takeover",
         }

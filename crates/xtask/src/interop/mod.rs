@@ -1,27 +1,34 @@
-//! `cargo xtask interop`: our client and our server against other people's, with and without TLS.
+//! `cargo xtask interop`: our clients and our server against other people's, with and without TLS.
 //!
-//! [`peer`] installs and runs the others, [`ours`] is our side, [`case`] says what they do with each other and what both are to
-//! have seen at the end. Every case has processes and a connection of its own, and nobody trusts what is not signed by the run's
+//! [`peer`] installs and runs the others, [`ours`] is our side, which [`object`] plays, too, also against our own server. [`case`] says
+//! what they do with each other and what both are to have seen at the end, [`plan`] which cases there are. Every case has processes and a connection of its own, and nobody trusts what is not signed by the run's
 //! own authority ([`certificates`]).
 
 mod case;
 mod certificates;
+mod object;
 mod ours;
 mod peer;
+mod plan;
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use self::case::{Case, Role, What};
+use self::case::{Case, Face, Other, Role, What};
 use self::certificates::Certificates;
 use self::ours::{Act, Ours};
 use self::peer::Peer;
 use crate::{folder, serve};
+
+/// How many cases are played side by side. One keeps a single processor busy: its two sides take turns.
+const AT_ONCE: usize = 3;
 
 /// How long a case may take.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -44,6 +51,8 @@ enum Choice {
     Python,
     /// Node's `ws`.
     Node,
+    /// `sansocket serve`, for the browser's object.
+    Ours,
     All,
 }
 
@@ -54,6 +63,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let peers = match options.peer {
         Choice::Python => vec![Peer::python(&folder)?],
         Choice::Node => vec![Peer::node(&folder)?],
+        Choice::Ours => Vec::new(),
         Choice::All => vec![Peer::python(&folder)?, Peer::node(&folder)?],
     };
     serve::build()?;
@@ -62,31 +72,13 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let certificates = Certificates::write(&folder.join("certificates"))?;
     let run = Run { target, logs, certificates };
 
-    let cases: Vec<Case> = peers.iter().flat_map(Case::all).collect();
-    let (mut played, mut failed) = (0, 0);
-    for case in &cases {
-        for &backend in backends(case) {
-            let start = Instant::now();
-            played += 1;
-            match run.play(case, backend, start + TIME_LIMIT) {
-                Ok(()) => println!("{case} {backend} ok, {:.1} s", start.elapsed().as_secs_f64()),
-                Err(error) => {
-                    failed += 1;
-                    println!("{case} {backend} FAILED: {error:#}; see {}", run.log(case, "*").display());
-                }
-            }
-        }
+    let mut cases: Vec<Case> = peers.iter().flat_map(plan::with_library).collect();
+    if let Choice::Ours | Choice::All = options.peer {
+        cases.extend(plan::with_our_server());
     }
-    println!("{played} cases, {failed} failed");
+    let failed = run.play_all(&cases);
+    println!("{} cases, {failed} failed", cases.len());
     Ok(failed == 0)
-}
-
-/// What our side of a case runs on.
-fn backends(case: &Case) -> &'static [&'static str] {
-    match (case.role, case.our_act()) {
-        (Role::Client, Act::Echo) => &["mio", "std"],
-        _ => &["std"],
-    }
 }
 
 /// What all cases share.
@@ -98,15 +90,46 @@ struct Run {
 }
 
 impl Run {
+    /// Plays all cases and prints what comes of them, in order; how many have failed.
+    fn play_all(&self, cases: &[Case]) -> usize {
+        let mut failed = 0;
+        thread::scope(|scope| {
+            let mut cases = cases.iter();
+            let mut playing = VecDeque::new();
+            loop {
+                while playing.len() < AT_ONCE
+                    && let Some(case) = cases.next()
+                {
+                    playing.push_back((case, scope.spawn(|| self.play_timed(case))));
+                }
+                let Some((case, play)) = playing.pop_front() else { return failed };
+                match play.join().unwrap_or_else(|_| Err(anyhow!("panicked"))) {
+                    Ok(time) => println!("{case} ok, {:.1} s", time.as_secs_f64()),
+                    Err(error) => {
+                        failed += 1;
+                        println!("{case} FAILED: {error:#}; see {}", self.log(case, "*").display());
+                    }
+                }
+            }
+        })
+    }
+
+    /// Plays one case; how long it took.
+    fn play_timed(&self, case: &Case) -> Result<Duration> {
+        let start = Instant::now();
+        self.play(case, start + TIME_LIMIT)?;
+        Ok(start.elapsed())
+    }
+
     /// Plays one case; an error says what went wrong.
-    fn play(&self, case: &Case, backend: &str, deadline: Instant) -> Result<()> {
+    fn play(&self, case: &Case, deadline: Instant) -> Result<()> {
         let soon = || deadline.min(Instant::now() + GRACE);
         let log = self.log(case, "peer");
         let stranger = case.what == What::Stranger;
-        match case.role {
-            Role::Client => {
-                let ours = self.start_server(case, backend)?;
-                let mut peer = case.peer.start(case.told(&ours.url, &self.certificates), &log)?;
+        match (case.other, case.role) {
+            (Other::Library(peer), Role::Client) => {
+                let ours = self.start_server(case)?;
+                let mut peer = peer.start(case.told(&ours.url, &self.certificates), &log)?;
                 let theirs = peer.line(deadline);
                 if stranger {
                     let error = theirs?["error"].to_string();
@@ -116,33 +139,49 @@ impl Run {
                 judge(case, theirs, ours.ending(soon()))?;
                 peer.end(soon())
             }
-            Role::Server => {
-                let mut peer = case.peer.start(case.told("", &self.certificates), &log)?;
+            (Other::Library(peer), Role::Server) => {
+                let mut peer = peer.start(case.told("", &self.certificates), &log)?;
                 let port = peer.line(deadline)?["port"].as_u64().context("the peer names no port")?;
-                let ours = Ours::client(case, port, &self.certificates)?.ending(deadline);
+                let url = format!("{}://127.0.0.1:{port}/", case.scheme());
+                let ours = Ours::client(case, url, &self.certificates)?.ending(deadline);
                 if stranger {
-                    match ours {
-                        Err(error) if error.to_string().contains("unknown issuer") => return Ok(()),
-                        other => bail!("our client was to refuse the peer's certificate: {other:?}"),
-                    }
+                    return refused(ours);
                 }
                 judge(case, peer.line(soon()), ours)?;
                 peer.end(soon())
+            }
+            (Other::Serve(adapter), _) => {
+                let server = Ours::serve(case, adapter, &self.target, &log, &self.certificates)?;
+                let ours = Ours::client(case, server.url.clone(), &self.certificates)?.ending(deadline);
+                if stranger {
+                    return refused(ours);
+                }
+                judge(case, server.ending(soon()).map(Value::String), ours)
             }
         }
     }
 
     /// Our server: `sansocket serve`, or one in this process for what that does not do by itself.
-    fn start_server(&self, case: &Case, backend: &str) -> Result<Ours> {
-        match case.our_act() {
-            Act::Echo => Ours::serve(case, backend, &self.target, &self.log(case, "serve"), &self.certificates),
-            act => Ours::server(case, act, &self.certificates),
+    fn start_server(&self, case: &Case) -> Result<Ours> {
+        match (case.face, case.what.our_act()) {
+            (Face::Adapter(adapter), Act::Echo) => {
+                Ours::serve(case, adapter, &self.target, &self.log(case, "serve"), &self.certificates)
+            }
+            (_, act) => Ours::server(case, act, &self.certificates),
         }
     }
 
     /// Where the process of a case logs.
     fn log(&self, case: &Case, process: &str) -> PathBuf {
         self.logs.join(format!("{}.{process}.log", case.file_name()))
+    }
+}
+
+/// Our client knows nobody who has signed the server's certificate.
+fn refused(ours: Result<String>) -> Result<()> {
+    match ours {
+        Err(error) if error.to_string().contains("unknown issuer") => Ok(()),
+        other => bail!("our client was to refuse the peer's certificate: {other:?}"),
     }
 }
 

@@ -15,13 +15,14 @@ use sansocket_std::{
     TlsStream, WebSocket,
 };
 
-use super::case::{Case, What, closed_by_peer, closed_by_us};
+use super::case::{Adapter, Case, Face, What, closed_by_peer, closed_by_us};
 use super::certificates::Certificates;
+use super::object;
 use crate::process::LOOK;
 use crate::serve::Server;
 
 /// What our side does.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) enum Act {
     /// Sends messages of all sizes and wants them back.
     Send,
@@ -46,16 +47,16 @@ enum Work {
 }
 
 impl Ours {
-    /// `sansocket serve` on one of its backends.
+    /// `sansocket serve`.
     pub(super) fn serve(
         case: &Case<'_>,
-        backend: &str,
+        adapter: Adapter,
         target: &Path,
         log: &Path,
         certificates: &Certificates,
     ) -> Result<Self> {
         let Certificates { certificate, key, .. } = certificates;
-        let mut arguments = vec!["--backend".as_ref(), backend.as_ref()];
+        let mut arguments = vec!["--backend".as_ref(), adapter.name().as_ref()];
         arguments.extend(case.compression.arguments().iter().map(OsStr::new));
         if case.tls {
             arguments.extend(["--tls-cert".as_ref(), certificate.as_os_str(), "--tls-key".as_ref(), key.as_os_str()]);
@@ -73,7 +74,7 @@ impl Ours {
             None
         };
         let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
-        let url = format!("{}://{}", if case.tls { "wss" } else { "ws" }, listener.local_addr()?);
+        let url = format!("{}://{}", case.scheme(), listener.local_addr()?);
         let work = work(move || {
             let (stream, _) = listener.accept()?;
             stream.set_nodelay(true)?;
@@ -89,13 +90,16 @@ impl Ours {
         Ok(Self { url, work })
     }
 
-    /// A client in this process, of the peer's server at this port.
-    pub(super) fn client(case: &Case<'_>, port: u64, certificates: &Certificates) -> Result<Self> {
-        let script = Script::new(case, case.our_act());
+    /// A client in this process.
+    pub(super) fn client(case: &Case<'_>, url: String, certificates: &Certificates) -> Result<Self> {
+        let script = Script::new(case, case.what.our_act());
+        let face = case.face;
         let ca = if case.what == What::Stranger { &certificates.stranger } else { &certificates.ca };
         let connector = TlsConnector::with_ca(&fs::read(ca)?)?;
-        let url = format!("{}://127.0.0.1:{port}/", if case.tls { "wss" } else { "ws" });
         let work = work(move || {
+            if face == Face::Object {
+                return object::play(script, &url, connector);
+            }
             let mut options = ConnectOptions::new().tls(&connector).timeouts(script.timeouts());
             if let Some(config) = script.compression {
                 options = options.compression(config);
@@ -134,12 +138,12 @@ fn work(work: impl FnOnce() -> Result<String> + Send + 'static) -> Work {
 
 /// What our side does with an open connection in this process.
 #[derive(Clone, Copy)]
-struct Script {
-    act: Act,
-    kind: Kind,
-    sizes: &'static [usize],
-    compression: Option<Config>,
-    farewell: (u16, &'static str),
+pub(super) struct Script {
+    pub(super) act: Act,
+    pub(super) kind: Kind,
+    pub(super) sizes: &'static [usize],
+    pub(super) compression: Option<Config>,
+    pub(super) farewell: (u16, &'static str),
 }
 
 impl Script {
@@ -196,9 +200,14 @@ impl Script {
 }
 
 /// A message of this many bytes, which can be compressed if they are not too few; a text has characters of every length.
-fn message(kind: Kind, size: usize) -> OwnedMessage {
+pub(super) fn message(kind: Kind, size: usize) -> OwnedMessage {
     match kind {
         Kind::Text => OwnedMessage::Text("aé€😀".repeat(size / 10) + &"x".repeat(size % 10)),
-        Kind::Binary => OwnedMessage::Binary((0..=250).map(|byte| byte & 63).cycle().take(size).collect()),
+        Kind::Binary => {
+            // Not byte by byte: this is not built for speed.
+            let mut bytes = Vec::from_iter((0..=250).map(|byte| byte & 63)).repeat(size / 251 + 1);
+            bytes.truncate(size);
+            OwnedMessage::Binary(bytes)
+        }
     }
 }
