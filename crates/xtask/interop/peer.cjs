@@ -25,7 +25,8 @@ PerMessageDeflate.prototype.compress = function (data, fin, done) {
 };
 
 function message(size) {
-  if (text) return Buffer.from("aé€😀".repeat(size / 10) + "x".repeat(size % 10));
+  const times = Math.floor(Math.min(size, 1 << 20) / 10);
+  if (text) return Buffer.from("aé€😀".repeat(times) + "x".repeat(size - 10 * times));
   return Buffer.alloc(size, Uint8Array.from({ length: 251 }, (_, at) => at & 63));
 }
 

@@ -46,7 +46,8 @@ Connection.process_event, PerMessageDeflate.decode, PerMessageDeflate.encode = r
 
 def message(size):
     if text:
-        return "aé€😀" * (size // 10) + "x" * (size % 10)
+        times = min(size, 1 << 20) // 10
+        return "aé€😀" * times + "x" * (size - 10 * times)
     return (bytes(byte & 63 for byte in range(251)) * (size // 251 + 1))[:size]
 
 

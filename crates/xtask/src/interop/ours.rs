@@ -199,10 +199,15 @@ impl Script {
     }
 }
 
-/// A message of this many bytes, which can be compressed if they are not too few; a text has characters of every length.
+/// A message of this many bytes, which can be compressed if they are not too few; a text has characters of every length in its first
+/// MiB, behind which it takes less time.
 pub(super) fn message(kind: Kind, size: usize) -> OwnedMessage {
     match kind {
-        Kind::Text => OwnedMessage::Text("aé€😀".repeat(size / 10) + &"x".repeat(size % 10)),
+        Kind::Text => {
+            let text = "aé€😀".repeat(size.min(1 << 20) / 10);
+            let rest = size - text.len();
+            OwnedMessage::Text(text + &"x".repeat(rest))
+        }
         Kind::Binary => {
             // Not byte by byte: this is not built for speed.
             let mut bytes = Vec::from_iter((0..=250).map(|byte| byte & 63)).repeat(size / 251 + 1);
