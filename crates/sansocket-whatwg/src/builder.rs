@@ -61,13 +61,24 @@ pub trait CookieJar: Send + Sync {
     fn store(&self, url: &Url, set_cookie: &[u8]);
 }
 
+/// One jar for several objects.
+impl<J: CookieJar + ?Sized> CookieJar for Arc<J> {
+    fn cookies(&self, url: &Url) -> Option<String> {
+        (**self).cookies(url)
+    }
+
+    fn store(&self, url: &Url, set_cookie: &[u8]) {
+        (**self).store(url, set_cookie);
+    }
+}
+
 /// How long the network may take for what. `None` waits for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeLimits {
     /// From the constructor to the open event's being queued; default 240 seconds, as Chromium has it.
     pub open: Option<Duration>,
-    /// For the server's Close behind ours, and before that for each step in which the server takes what was sent; default 60 seconds. Then the connection
-    /// is lost: 1006.
+    /// For the server's Close behind ours, and before that for the server to take some more of what was sent; default 60 seconds. Then the connection is
+    /// lost: 1006.
     pub close: Option<Duration>,
     /// For the server to close TCP, once Closes have gone both ways; default 2 seconds. Then this side does, and all is as it should be.
     pub end: Option<Duration>,
@@ -139,7 +150,7 @@ impl Builder {
         self
     }
 
-    /// Sets whom to trust. Without it, those whom Mozilla trusts.
+    /// Sets whom to trust. Without it, those whom Mozilla trusts. A verifier of one's own runs on the network's thread, which all objects share.
     pub fn tls(mut self, tls: TlsConnector) -> Self {
         self.tls = Some(tls);
         self
@@ -267,8 +278,8 @@ fn default_tls() -> TlsConnector {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Headers may hold secrets.
-        f.debug_struct("Builder").field("url", &self.url).field("protocols", &self.protocols).finish_non_exhaustive()
+        // URLs and headers may hold secrets.
+        f.debug_struct("Builder").field("protocols", &self.protocols).finish_non_exhaustive()
     }
 }
 
@@ -282,7 +293,8 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     fn parse(text: &str) -> Result<Self, DomException> {
-        let invalid = |why: &str| DomException::syntax(format!("the proxy {text:?} is invalid: {why}"));
+        // It may hold a password.
+        let invalid = |why: &str| DomException::syntax(format!("the proxy's URL is invalid: {why}"));
         let url = Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
         if url.scheme() != "http" {
             return Err(invalid("its scheme must be http"));

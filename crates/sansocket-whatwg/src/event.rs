@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sansocket::OwnedMessage;
 
-use crate::payload::Blob;
+use crate::payload::{Blob, Payload};
 
 /// What has happened. The object that it has happened to is given beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub enum EventType {
 }
 
 /// Where an event is on its way: these have none, and are always at their target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventPhase {
     /// `AT_TARGET`
@@ -160,6 +160,27 @@ impl Data {
     }
 }
 
+/// To send it back, say: a text as text, all else as binary.
+impl From<Data> for Payload {
+    fn from(data: Data) -> Self {
+        match data {
+            Data::Text(text) => text.into(),
+            Data::Blob(blob) => blob.into(),
+            Data::ArrayBuffer(bytes) => bytes.into(),
+        }
+    }
+}
+
+impl From<&Data> for Payload {
+    fn from(data: &Data) -> Self {
+        match data {
+            Data::Text(text) => text.into(),
+            Data::Blob(blob) => blob.into(),
+            Data::ArrayBuffer(bytes) => bytes.into(),
+        }
+    }
+}
+
 /// A text as it is, of bytes how many they are.
 impl fmt::Display for Data {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -229,14 +250,14 @@ impl FromStr for BinaryType {
         match name {
             "blob" => Ok(Self::Blob),
             "arraybuffer" => Ok(Self::ArrayBuffer),
-            _ => Err(UnknownBinaryType),
+            _ => Err(UnknownBinaryType(())),
         }
     }
 }
 
 /// The name of a binary type is neither `blob` nor `arraybuffer`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnknownBinaryType;
+pub struct UnknownBinaryType(());
 
 impl fmt::Display for UnknownBinaryType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,9 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
 
 use crate::signal::Signal;
 use crate::websocket::WebSocket;
@@ -28,20 +27,40 @@ use crate::websocket::WebSocket;
 /// ```
 #[derive(Clone, Default)]
 pub struct EventLoop {
-    shared: Arc<Shared>,
+    objects: Arc<Objects>,
+}
+
+/// The objects, and whose turn it is. Apart from each other, so that wakers do not hold objects: who drops those runs their owner's code.
+#[derive(Default)]
+struct Objects {
+    sockets: Mutex<HashMap<usize, WebSocket>>,
+    turns: Arc<Turns>,
 }
 
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
+struct Turns {
+    state: Mutex<TurnsState>,
     changed: Signal,
 }
 
 #[derive(Default)]
-struct State {
-    sockets: HashMap<usize, WebSocket>,
-    /// Who has something to do, in order; some may be there twice or be gone.
-    ready: VecDeque<usize>,
+struct TurnsState {
+    turns: HashMap<usize, Turn>,
+    /// Those that are [due](Turn::Due), in order.
+    due: VecDeque<usize>,
+    /// The threads that have a turn.
+    threads: Vec<ThreadId>,
+}
+
+/// Whether an object has something to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    No,
+    Due,
+    /// It is having one.
+    Now,
+    /// And there is more to do.
+    NowAndDue,
 }
 
 impl EventLoop {
@@ -53,20 +72,17 @@ impl EventLoop {
     /// Takes an object in. Of the other ways to pump it, none is needed any more.
     pub fn add(&self, socket: &WebSocket) {
         let key = socket.key();
-        let before = self.shared.lock().sockets.insert(key, socket.clone());
-        drop(before);
-        let shared = Arc::downgrade(&self.shared);
-        socket.set_waker(move || {
-            if let Some(shared) = shared.upgrade() {
-                shared.lock().ready.push_back(key);
-                shared.changed.notify_all();
-            }
-        });
+        if self.objects.sockets().insert(key, socket.clone()).is_some() {
+            return;
+        }
+        self.objects.turns.lock().turns.insert(key, Turn::No);
+        let turns = Arc::clone(&self.objects.turns);
+        socket.add_waker(move || turns.wake(key));
     }
 
     /// How many objects it has that are not over.
     pub fn len(&self) -> usize {
-        self.shared.lock().sockets.len()
+        self.objects.turns.lock().turns.len()
     }
 
     /// Whether it has no object that is not over.
@@ -74,44 +90,41 @@ impl EventLoop {
         self.len() == 0
     }
 
-    /// Lets the next task of an object happen. False: there is none.
+    /// Lets the next task of an object happen. False: there is none, or this is called from inside of a listener that this loop has called.
     pub fn pump(&self) -> bool {
-        let socket = {
-            let mut state = self.shared.lock();
-            loop {
-                let Some(key) = state.ready.pop_front() else { return false };
-                if let Some(socket) = state.sockets.get(&key) {
-                    break socket.clone();
-                }
-            }
-        };
-        let turn = Turn { shared: &self.shared, socket };
-        turn.socket.pump();
+        let Some(key) = self.objects.turns.begin() else { return false };
+        let socket = self.objects.sockets().get(&key).cloned();
+        let turn = RunningTurn { objects: &self.objects, key, socket };
+        if let Some(socket) = &turn.socket {
+            socket.pump();
+        }
         true
     }
 
-    /// Waits until [`pump`](Self::pump) has something to do. False: it never will, there is no object.
+    /// Waits until [`pump`](Self::pump) has something to do. False: it never will, because there is no object, or this is called from inside of a listener that
+    /// this loop has called.
     pub fn wait(&self) -> bool {
-        let mut state = self.shared.lock();
+        let me = thread::current().id();
+        let mut state = self.objects.turns.lock();
         loop {
-            if state.sockets.is_empty() {
+            if state.turns.is_empty() || state.threads.contains(&me) {
                 return false;
             }
-            if !state.ready.is_empty() {
+            if !state.due.is_empty() {
                 return true;
             }
-            state = self.shared.changed.wait(state, None);
+            state = self.objects.turns.changed.wait(state, None);
         }
     }
 
-    /// Runs on this thread, until all objects are over.
+    /// Runs on this thread, until it has no object that is not over. Without any, it ends at once.
     pub fn run(&self) {
         while self.wait() {
             self.pump();
         }
     }
 
-    /// Runs on a thread of its own, until all objects are over.
+    /// Runs on a thread of its own, until it has no object that is not over. Without any, that ends at once.
     ///
     /// # Panics
     ///
@@ -124,7 +137,7 @@ impl EventLoop {
     /// Closes all objects with 1001, as a browser does when a page is left. What still happens to them, their close events included, happens in this
     /// loop.
     pub fn go_away(&self) {
-        let sockets: Vec<_> = self.shared.lock().sockets.values().cloned().collect();
+        let sockets: Vec<_> = self.objects.sockets().values().cloned().collect();
         sockets.iter().for_each(WebSocket::go_away);
     }
 }
@@ -135,37 +148,87 @@ impl fmt::Debug for EventLoop {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl Objects {
+    fn sockets(&self) -> MutexGuard<'_, HashMap<usize, WebSocket>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Objects {
+    fn drop(&mut self) {
+        self.sockets().values().for_each(WebSocket::go_away);
+    }
+}
+
+impl Turns {
+    fn lock(&self) -> MutexGuard<'_, TurnsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An object has something to do.
+    fn wake(&self, key: usize) {
+        let mut state = self.lock();
+        match state.turns.get_mut(&key) {
+            Some(turn @ Turn::No) => *turn = Turn::Due,
+            Some(turn @ Turn::Now) => {
+                *turn = Turn::NowAndDue;
+                return;
+            }
+            _ => return,
+        }
+        state.due.push_back(key);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Begins the next turn on this thread, if it has none.
+    fn begin(&self) -> Option<usize> {
+        let me = thread::current().id();
+        let mut state = self.lock();
+        if state.threads.contains(&me) {
+            return None;
+        }
+        let key = state.due.pop_front()?;
+        state.turns.insert(key, Turn::Now);
+        state.threads.push(me);
+        Some(key)
+    }
+
+    /// Ends a turn on this thread.
+    fn end(&self, key: usize, is_over: bool, has_tasks: bool) {
+        let me = thread::current().id();
+        let mut state = self.lock();
+        state.threads.retain(|&thread| thread != me);
+        if is_over {
+            state.turns.remove(&key);
+        } else if has_tasks || state.turns.get(&key) == Some(&Turn::NowAndDue) {
+            // The others first.
+            state.turns.insert(key, Turn::Due);
+            state.due.push_back(key);
+        } else {
+            state.turns.insert(key, Turn::No);
+            return;
+        }
+        drop(state);
+        self.changed.notify_all();
     }
 }
 
 /// An object's turn. Its end, also by a listener that panics, says how it goes on.
-struct Turn<'l> {
-    shared: &'l Shared,
-    socket: WebSocket,
+struct RunningTurn<'l> {
+    objects: &'l Objects,
+    key: usize,
+    socket: Option<WebSocket>,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for RunningTurn<'_> {
     fn drop(&mut self) {
-        let key = self.socket.key();
-        let mut state = self.shared.lock();
-        let gone = if self.socket.is_over() { state.sockets.remove(&key) } else { None };
-        // The others first.
-        if gone.is_none() && self.socket.has_tasks() {
-            state.ready.push_back(key);
+        let is_over = self.socket.as_ref().is_none_or(WebSocket::is_over);
+        let has_tasks = self.socket.as_ref().is_some_and(WebSocket::has_tasks);
+        if is_over {
+            let gone = self.objects.sockets().remove(&self.key);
+            drop(gone);
         }
-        drop(state);
-        if gone.is_some() {
-            self.shared.changed.notify_all();
-        }
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        mem::take(&mut state.sockets).values().for_each(WebSocket::go_away);
+        self.objects.turns.end(self.key, is_over, has_tasks);
     }
 }

@@ -11,7 +11,7 @@ use sansocket_mio::OpenError;
 use sansocket_tls::TlsError;
 
 /// Why a connection has failed or was lost: what a browser writes to its console. The events do not tell ([`Event::Error`](crate::Event::Error) and code
-/// 1006 are all there is), as the standard demands.
+/// 1006 are all there is), as the standard demands. Its text is whole: what the system or TLS said is part of it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Failure {

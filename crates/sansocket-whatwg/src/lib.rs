@@ -46,7 +46,8 @@
 //! What is a browser's own policy is an option of [`WebSocket::builder`], with a browser's default: blocked ports, one connection at a time to an
 //! address, time limits, compression. What a browser adds by itself, a program has to say: `Origin`, cookies, a proxy.
 //!
-//! [`machine::Machine`] is the object without a network, for bindings to other languages and loops.
+//! [`machine::Machine`] is the object without a network, for loops with a network of their own; [`Location`] and [`Protocols`] have the
+//! constructor's checks. A binding to another language takes [`WebSocket::pump`] and [`WebSocket::add_waker`].
 
 mod builder;
 mod event;
@@ -69,9 +70,11 @@ pub use event_loop::EventLoop;
 pub use exception::{DomException, DomExceptionKind};
 pub use failure::{Failure, ProxyError};
 pub use listeners::{AbortSignal, Listener, ListenerId, ListenerOptions};
-pub use location::Protocols;
+pub use location::{Location, Protocols};
 pub use machine::{Pumped, ReadyState, clamp_code};
 pub use payload::{Blob, Payload};
+pub use sansocket::{CloseCode, Message, OwnedMessage, ProtocolError};
+pub use sansocket_mio::OpenError;
 pub use sansocket_tls::{TlsConnector, TlsError};
 pub use url::Url;
 pub use websocket::{Events, WebSocket};

@@ -90,7 +90,8 @@ impl ListenerOptions {
     }
 }
 
-/// Removes, once it is given, all listeners that were added with it. Clones are the same one.
+/// Once it is given, the listeners that were added with it are not called any more; an object lets go of them with its next event or change of
+/// listeners. Clones are the same one.
 #[derive(Clone, Debug, Default)]
 pub struct AbortSignal {
     is_aborted: Arc<AtomicBool>,
@@ -175,16 +176,21 @@ impl Listeners {
         if options.signal.as_ref().is_some_and(AbortSignal::is_aborted) {
             return ListenerId::next();
         }
+        match self.find(event_type, &listener, options.capture) {
+            Some(id) => id,
+            None => self.push(event_type, listener, options, false),
+        }
+    }
+
+    /// Where the same function is for the same type, both captured or not.
+    pub(crate) fn find(&self, event_type: EventType, listener: &Listener, capture: bool) -> Option<ListenerId> {
         let same = |entry: &&Arc<Entry>| {
             !entry.is_handler
                 && entry.is_there()
-                && (entry.event_type, entry.options.capture) == (event_type, options.capture)
+                && (entry.event_type, entry.options.capture) == (event_type, capture)
                 && Arc::ptr_eq(&entry.lock().callback, &listener.callback)
         };
-        match self.entries.iter().find(same) {
-            Some(entry) => entry.id,
-            None => self.push(event_type, listener, options, false),
-        }
+        self.entries.iter().find(same).map(|entry| entry.id)
     }
 
     /// Sets the object's own handler. It is called at the place where it was first set.

@@ -1,6 +1,7 @@
 //! What the constructor checks: the URL, the subprotocols, the port.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,15 +18,30 @@ const BAD_PORTS: [u16; 83] = [
     5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
 ];
 
-/// Where a connection goes.
-#[derive(Clone, Debug)]
-pub(crate) struct Location {
+/// Where a connection goes: a URL as the constructor takes it. [`WebSocket`](crate::WebSocket) parses by itself; this is for who drives a
+/// [`Machine`](crate::machine::Machine).
+///
+/// ```
+/// use sansocket_whatwg::Location;
+///
+/// let location = Location::parse("/chat", Some("https://user:pass@Example.com:443/"))?;
+/// assert_eq!((location.as_str(), location.bare()), ("wss://user:pass@example.com/chat", String::from("wss://example.com/chat")));
+/// assert_eq!((location.origin(), location.is_secure(), location.bad_port()), (String::from("wss://example.com"), true, None));
+/// assert_eq!(Location::parse("/chat", None).unwrap_err().name(), "SyntaxError");
+/// # Ok::<(), sansocket_whatwg::DomException>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Location {
     url: Url,
 }
 
 impl Location {
-    /// The constructor's checks of the URL, in the standard's order.
-    pub(crate) fn parse(url: &str, base: Option<&str>) -> Result<Self, DomException> {
+    /// The constructor's checks of a URL, in the standard's order. `base` is the URL that it may be relative to.
+    ///
+    /// # Errors
+    ///
+    /// [`Syntax`](DomExceptionKind::Syntax): it is invalid, of another scheme than `ws`, `wss`, `http` and `https`, or has a fragment.
+    pub fn parse(url: &str, base: Option<&str>) -> Result<Self, DomException> {
         let base = base.map(|base| Url::parse(base).map_err(|error| invalid("base URL", base, error))).transpose()?;
         let mut parsed =
             Url::options().base_url(base.as_ref()).parse(url).map_err(|error| invalid("URL", url, error))?;
@@ -52,17 +68,18 @@ impl Location {
         if self.is_secure() { Ok(()) } else { Err(DomException::new(DomExceptionKind::Security, message())) }
     }
 
-    /// The URL as the object shows it.
-    pub(crate) fn as_str(&self) -> &str {
+    /// The URL as the object shows it: of scheme `ws` or `wss`, with user name and password if it has them.
+    pub fn as_str(&self) -> &str {
         self.url.as_str()
     }
 
-    pub(crate) fn is_secure(&self) -> bool {
+    /// Whether its scheme is `wss`.
+    pub fn is_secure(&self) -> bool {
         self.url.scheme() == "wss"
     }
 
-    /// Scheme, host and port.
-    pub(crate) fn origin(&self) -> String {
+    /// Scheme, host, and the port if it is not the scheme's own: the origin of the messages that come.
+    pub fn origin(&self) -> String {
         self.url.origin().ascii_serialization()
     }
 
@@ -74,21 +91,22 @@ impl Location {
         self.url.port_or_known_default().expect("these schemes have ports")
     }
 
-    /// The port, if it is one that is never connected to. The schemes' own are fine.
-    pub(crate) fn bad_port(&self) -> Option<u16> {
+    /// The port, if it is one of the 83 that browsers never connect to, because they are for other protocols. The schemes' own are fine.
+    pub fn bad_port(&self) -> Option<u16> {
         self.url.port().filter(|port| BAD_PORTS.binary_search(port).is_ok())
     }
 
-    /// The URL without user name and password, as the handshake takes it.
-    pub(crate) fn bare(&self) -> String {
+    /// The URL without user name and password, as a handshake takes it
+    /// ([`Uri::from_url`](sansocket::handshake::Uri::from_url)).
+    pub fn bare(&self) -> String {
         let mut url = self.url.clone();
         // They cannot fail for URLs with a host.
         let _ = (url.set_username(""), url.set_password(None));
         url.into()
     }
 
-    /// What `Authorization` says, if the URL has a user name or a password.
-    pub(crate) fn authorization(&self) -> Option<String> {
+    /// What `Authorization` says, if the URL has a user name or a password (RFC 7617).
+    pub fn authorization(&self) -> Option<String> {
         basic_authorization(&self.url)
     }
 
@@ -97,6 +115,13 @@ impl Location {
         let mut url = self.url.clone();
         let _ = url.set_scheme(if self.is_secure() { "https" } else { "http" });
         url
+    }
+}
+
+/// Without user name and password.
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Location").field(&self.bare()).finish()
     }
 }
 
@@ -119,12 +144,17 @@ pub(crate) fn basic_authorization(url: &Url) -> Option<String> {
 pub struct Protocols(Vec<String>);
 
 impl Protocols {
-    pub(crate) fn as_slice(&self) -> &[String] {
+    /// In order of preference.
+    pub fn as_slice(&self) -> &[String] {
         &self.0
     }
 
-    /// Each a token of RFC 2616, and none of them twice, whatever their case.
-    pub(crate) fn check(&self) -> Result<(), DomException> {
+    /// The constructor's check: each is a token of RFC 2616, and none of them is there twice, whatever their case.
+    ///
+    /// # Errors
+    ///
+    /// [`Syntax`](DomExceptionKind::Syntax): which one is not.
+    pub fn check(&self) -> Result<(), DomException> {
         for (at, protocol) in self.0.iter().enumerate() {
             if protocol.is_empty() || !protocol.bytes().all(is_token_byte) {
                 return Err(DomException::syntax(format!("the subprotocol {protocol:?} is not a token")));
@@ -151,6 +181,24 @@ impl From<&str> for Protocols {
 impl From<String> for Protocols {
     fn from(protocol: String) -> Self {
         Self(vec![protocol])
+    }
+}
+
+impl From<&String> for Protocols {
+    fn from(protocol: &String) -> Self {
+        Self::from(&protocol[..])
+    }
+}
+
+impl<S: Into<String> + Clone, const N: usize> From<&[S; N]> for Protocols {
+    fn from(protocols: &[S; N]) -> Self {
+        Self::from(&protocols[..])
+    }
+}
+
+impl<S: Into<String> + Clone> From<&Vec<S>> for Protocols {
+    fn from(protocols: &Vec<S>) -> Self {
+        Self::from(&protocols[..])
     }
 }
 

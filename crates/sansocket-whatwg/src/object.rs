@@ -11,9 +11,9 @@ use sansocket::CloseCode;
 
 use crate::builder::CookieJar;
 use crate::exception::DomException;
-use crate::listeners::{Entry, Listeners};
+use crate::listeners::Listeners;
 use crate::location::Location;
-use crate::machine::{Command, Machine, Pumped, Task};
+use crate::machine::{Command, Machine, Pumped, ReadyState, Task};
 use crate::network::Link;
 use crate::payload::Payload;
 use crate::signal::Signal;
@@ -27,7 +27,6 @@ const FEW_MESSAGES: usize = MOST_MESSAGES / 4;
 /// One object. Its lock is held for moments only, and never while a listener is called or dropped.
 pub(crate) struct Object {
     pub(crate) location: Location,
-    pub(crate) jar: Option<Arc<dyn CookieJar>>,
     link: OnceLock<Link>,
     state: Mutex<State>,
     /// Something was queued, or a dispatch has ended.
@@ -37,9 +36,10 @@ pub(crate) struct Object {
 pub(crate) struct State {
     pub(crate) machine: Machine,
     pub(crate) listeners: Listeners,
+    jar: Option<Arc<dyn CookieJar>>,
     /// Who calls listeners now.
     dispatcher: Option<ThreadId>,
-    waker: Option<Arc<dyn Fn() + Send + Sync>>,
+    wakers: Arc<[Waker]>,
     /// `Set-Cookie` of the server's answer, until the open event.
     set_cookies: Vec<Vec<u8>>,
     orders: Orders,
@@ -50,6 +50,9 @@ pub(crate) struct State {
     /// Whether there is nobody any more who could take what comes.
     is_deserted: bool,
 }
+
+/// Tells a loop that there is something to do.
+type Waker = Arc<dyn Fn() + Send + Sync>;
 
 /// What the network has to do for an object.
 #[derive(Debug, Default)]
@@ -79,15 +82,16 @@ impl Object {
         let state = State {
             machine,
             listeners: Listeners::default(),
+            jar,
             dispatcher: None,
-            waker: None,
+            wakers: Arc::default(),
             set_cookies: Vec::new(),
             orders: Orders::default(),
             is_told: false,
             is_held_back: false,
             is_deserted: false,
         };
-        Self { location, jar, link: OnceLock::new(), state: Mutex::new(state), changed: Signal::default() }
+        Self { location, link: OnceLock::new(), state: Mutex::new(state), changed: Signal::default() }
     }
 
     pub(crate) fn set_link(&self, link: Link) {
@@ -127,11 +131,12 @@ impl Object {
         }
         let was_idle = !state.machine.has_tasks();
         change(&mut state);
-        let waker = if was_idle { state.waker.clone() } else { None };
-        drop(state);
-        self.changed.notify_all();
-        if let Some(waker) = waker {
-            wake(&*waker);
+        // What comes too late for its owner was dropped.
+        if was_idle && state.machine.has_tasks() {
+            let wakers = Arc::clone(&state.wakers);
+            drop(state);
+            self.changed.notify_all();
+            wake(&wakers);
         }
     }
 
@@ -178,11 +183,10 @@ impl Object {
         state.is_deserted = true;
         let command = state.machine.go_away(None);
         state.machine = Machine::new("");
-        let listeners = state.listeners.take();
-        let waker = state.waker.take();
+        let left = (state.listeners.take(), mem::take(&mut state.wakers), state.jar.take());
         self.order(state, command);
         // They may hold other objects.
-        drop((listeners, waker));
+        drop(left);
     }
 
     fn order(&self, mut state: MutexGuard<'_, State>, command: Option<Command>) {
@@ -214,31 +218,38 @@ impl Object {
         }
     }
 
-    /// Applies the next task, and gives the cookies that were set with it.
-    pub(crate) fn pump(&self) -> (Pumped, Vec<Vec<u8>>) {
+    /// Applies the next task, and stores the cookies that were set with it.
+    pub(crate) fn pump(&self) -> Pumped {
         let mut state = self.lock();
         let pumped = state.machine.pump();
         let set_cookies = mem::take(&mut state.set_cookies);
+        let jar = if set_cookies.is_empty() { None } else { state.jar.clone() };
+        if state.machine.ready_state() == ReadyState::Closed {
+            // The network takes nothing any more.
+            state.orders.queue = VecDeque::new();
+        }
         self.tell(state);
-        (pumped, set_cookies)
+        if let Some(jar) = jar {
+            let url = self.location.for_cookies();
+            set_cookies.iter().for_each(|cookie| jar.store(&url, cookie));
+        }
+        pumped
     }
 
     /// Nothing happens any more: listeners are let go, so that objects which hold each other by them are.
     pub(crate) fn let_go(&self) {
-        let (listeners, waker): (Vec<Arc<Entry>>, _) = {
-            let mut state = self.lock();
-            (state.listeners.take(), state.waker.take())
-        };
+        let mut state = self.lock();
+        let (listeners, wakers) = (state.listeners.take(), mem::take(&mut state.wakers));
+        drop(state);
         drop(listeners);
-        if let Some(waker) = waker {
-            wake(&*waker);
-        }
+        wake(&wakers);
     }
 
-    pub(crate) fn set_waker(&self, waker: Arc<dyn Fn() + Send + Sync>) {
+    pub(crate) fn add_waker(&self, waker: Waker) {
         let mut state = self.lock();
         let is_due = state.machine.has_tasks() || state.machine.is_over();
-        let before = state.waker.replace(Arc::clone(&waker));
+        let before = mem::take(&mut state.wakers);
+        state.wakers = before.iter().cloned().chain([Arc::clone(&waker)]).collect();
         drop(state);
         drop(before);
         if is_due {
@@ -252,11 +263,12 @@ impl Object {
         let me = thread::current().id();
         let mut state = self.lock();
         loop {
-            if state.machine.is_over() || state.dispatcher == Some(me) {
-                return false;
-            }
-            if state.machine.has_tasks() && state.dispatcher.is_none() {
-                return true;
+            match state.dispatcher {
+                Some(dispatcher) if dispatcher == me => return false,
+                None if state.machine.is_over() => return false,
+                None if state.machine.has_tasks() => return true,
+                // Another thread calls listeners, those of the close event perhaps.
+                _ => {}
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
@@ -282,10 +294,12 @@ impl Object {
     }
 }
 
-/// A waker that panics has lost its own object and no other one: the network's thread goes on.
-fn wake(waker: &(dyn Fn() + Send + Sync)) {
-    // Whether what it holds is left in order is its own affair.
-    let _ = panic::catch_unwind(AssertUnwindSafe(waker));
+/// A waker that panics has lost its own loop and no other one: the network's thread goes on.
+fn wake(wakers: &[Waker]) {
+    for waker in wakers {
+        // Whether what it holds is left in order is its own affair.
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| waker()));
+    }
 }
 
 /// While it lives, this thread calls listeners, and no other one does.

@@ -23,6 +23,11 @@ impl Blob {
         self.bytes.len()
     }
 
+    /// Whether it has no bytes.
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// A part of it. Bytes are not copied.
     ///
     /// # Panics
@@ -46,6 +51,12 @@ impl Blob {
     /// Its bytes as text; what is not UTF-8 becomes U+FFFD.
     pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.bytes)
+    }
+}
+
+impl AsRef<[u8]> for Blob {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

@@ -1,6 +1,7 @@
 //! The object as programs use it.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -25,12 +26,12 @@ use crate::payload::Payload;
 ///
 /// - an event loop: [`run`](Self::run) on this thread, [`spawn`](Self::spawn) on one of its own, or an [`EventLoop`] for many objects;
 /// - [`events`](Self::events), an iterator that waits;
-/// - [`wait`](Self::wait) and [`pump`](Self::pump), by hand, or [`set_waker`](Self::set_waker) and [`pump`](Self::pump) in a loop of one's own.
+/// - [`wait`](Self::wait) and [`pump`](Self::pump), by hand, or [`add_waker`](Self::add_waker) and [`pump`](Self::pump) in a loop of one's own.
 ///
 /// All of them call the listeners, on the thread that pumps, one event at a time. A listener may do with the object what it likes.
 ///
 /// When the last handle is dropped, an open connection is closed with an empty Close, behind what was sent, and one that is not open yet is
-/// given up; the network does the rest by itself. Listeners get the object as an argument: one that holds a clone keeps the object until its close
+/// given up; the network does the rest by itself, as long as the program runs: who must know that everything was sent waits for the close event. Listeners get the object as an argument: one that holds a clone keeps the object until its close
 /// event.
 ///
 /// ```no_run
@@ -216,6 +217,12 @@ impl WebSocket {
         id
     }
 
+    /// Removes a listener by what it is, as JavaScript does: the function, the type of event, and whether it [captures](ListenerOptions::capture).
+    pub fn remove_listener(&self, event_type: EventType, listener: &Listener, capture: bool) -> bool {
+        let id = self.object().lock().listeners.find(event_type, listener, capture);
+        id.is_some_and(|id| self.remove_event_listener(id))
+    }
+
     /// Removes a listener, which is not called any more, even if it is still to hear of the event under way. Gives whether it was there.
     pub fn remove_event_listener(&self, id: ListenerId) -> bool {
         let removed = self.object().lock().listeners.remove(id);
@@ -251,8 +258,11 @@ impl WebSocket {
     }
 
     fn set_handler(&self, event_type: EventType, handler: impl FnMut(&Self, &Event) + Send + 'static) {
-        let before = self.object().lock().listeners.set_handler(event_type, Listener::from_mut(handler));
-        drop(before);
+        let mut state = self.object().lock();
+        let removed = state.listeners.take_removed();
+        let before = state.listeners.set_handler(event_type, Listener::from_mut(handler));
+        drop(state);
+        drop((removed, before));
     }
 
     /// Whether a handler is set: JavaScript's `onopen`, say, is not `null`.
@@ -269,13 +279,16 @@ impl WebSocket {
         drop(removed);
     }
 
-    /// Calls the listeners with an event of one's own, and returns when they have. It changes nothing about the connection.
+    /// Calls the listeners with an event of one's own, and returns when they have. It changes nothing about the connection. While another thread calls
+    /// listeners of this object, it waits, as [`pump`](Self::pump) does: two listeners that do so to each other's object wait for ever.
     pub fn dispatch_event(&self, event: &Event) {
         let _dispatch = self.object().begin_dispatch();
         self.call_listeners(event);
     }
 
     fn call_listeners(&self, event: &Event) {
+        let removed = self.object().lock().listeners.take_removed();
+        drop(removed);
         // Who is added while those that capture are called is heard, if it does not capture itself.
         for capture in [true, false] {
             let entries = self.object().lock().listeners.of(event.event_type(), capture);
@@ -295,12 +308,7 @@ impl WebSocket {
     /// does this, it waits.
     pub fn pump(&self) -> Pumped {
         let Some(_dispatch) = self.object().begin_dispatch() else { return Pumped::Idle };
-        let (pumped, set_cookies) = self.object().pump();
-        // Before anybody can ask for them.
-        if let Some(jar) = self.object().jar.as_ref().filter(|_| !set_cookies.is_empty()) {
-            let url = self.object().location.for_cookies();
-            set_cookies.iter().for_each(|cookie| jar.store(&url, cookie));
-        }
+        let pumped = self.object().pump();
         if let Pumped::Fired(event) = &pumped {
             // Also if a listener panics.
             let _last = matches!(event, Event::Close(_)).then(|| LetGo(self.object()));
@@ -320,10 +328,13 @@ impl WebSocket {
         self.object().wait(Some(timeout))
     }
 
-    /// Sets what is called, on a thread of the network's, whenever [`pump`](Self::pump) has something to do again behind a time in which it had not; and
-    /// once behind the close event. It should do no more than to wake a loop, which then pumps until that gives [`Pumped::Idle`].
-    pub fn set_waker(&self, waker: impl Fn() + Send + Sync + 'static) {
-        self.object().set_waker(Arc::new(waker));
+    /// Adds a function that is called whenever [`pump`](Self::pump) has something to do again behind a time in which it had not, and once behind the close
+    /// event. It should do no more than to wake a loop, which then pumps until that gives [`Pumped::Idle`].
+    ///
+    /// It is called on the network's thread, which all objects of the process share; on the one that pumps, behind the close event; and on this one, right
+    /// here, if there is something to do already.
+    pub fn add_waker(&self, waker: impl Fn() + Send + Sync + 'static) {
+        self.object().add_waker(Arc::new(waker));
     }
 
     /// Whether [`pump`](Self::pump) has something to do.
@@ -368,11 +379,14 @@ impl Drop for LetGo<'_> {
     }
 }
 
-/// Where it is, of an object.
+/// Its URL without user name and password, and where it is.
 impl fmt::Debug for WebSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("WebSocket");
-        debug.field("url", &self.url()).field("ready_state", &self.ready_state()).finish_non_exhaustive()
+        debug
+            .field("url", &self.object().location.bare())
+            .field("ready_state", &self.ready_state())
+            .finish_non_exhaustive()
     }
 }
 
@@ -384,6 +398,12 @@ impl PartialEq for WebSocket {
 }
 
 impl Eq for WebSocket {}
+
+impl Hash for WebSocket {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
 
 /// The events of an object: [`WebSocket::events`].
 #[derive(Debug)]

@@ -53,7 +53,7 @@ impl Binding {
         let socket = WebSocket::with_protocols(&url, protocols.to_vec()).map_err(|exception| thrown(&exception))?;
         self.last += 1;
         let (handle, ready) = (self.last, Arc::clone(&self.ready));
-        socket.set_waker(move || {
+        socket.add_waker(move || {
             ready.handles.lock().unwrap().push_back(handle);
             ready.changed.notify_one();
         });

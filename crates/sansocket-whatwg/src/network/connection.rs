@@ -80,8 +80,7 @@ impl Connection {
 
     /// Looks up the host, or the proxy's.
     pub(super) fn begin(&mut self, shared: &mut Shared) {
-        let host = self.plan.proxy.as_ref().map_or(&self.plan.host, |proxy| &proxy.host);
-        let address: IpAddr = match host {
+        let address: IpAddr = match self.first_host() {
             Host::Domain(name) => return shared.resolver.look_up(name, self.id),
             Host::Ipv4(address) => (*address).into(),
             Host::Ipv6(address) => (*address).into(),
@@ -89,15 +88,17 @@ impl Connection {
         self.on_resolved(&Ok(vec![address]), shared);
     }
 
+    /// The host to connect to.
+    fn first_host(&self) -> &Host<String> {
+        self.plan.proxy.as_ref().map_or(&self.plan.host, |proxy| &proxy.host)
+    }
+
     pub(super) fn on_resolved(&mut self, result: &Result<Vec<IpAddr>, Arc<io::Error>>, shared: &mut Shared) {
-        let (host, port) = match &self.plan.proxy {
-            Some(proxy) => (&proxy.host, proxy.port),
-            None => (&self.plan.host, self.plan.port),
-        };
+        let port = self.plan.proxy.as_ref().map_or(self.plan.port, |proxy| proxy.port);
         let addresses = match result {
             Ok(addresses) => race::interleave(addresses, port),
             Err(error) => {
-                let failure = Failure::Resolve { host: host.to_string(), source: Arc::clone(error) };
+                let failure = Failure::Resolve { host: self.first_host().to_string(), source: Arc::clone(error) };
                 return self.fail(failure, shared);
             }
         };
@@ -176,13 +177,28 @@ impl Connection {
         match race.winner(self.id, &shared.registry, shared.now) {
             None => {}
             Some(Err(failure)) => self.fail(failure, shared),
-            Some(Ok(stream)) => match &self.plan.proxy {
-                Some(proxy) => {
-                    self.stage = Stage::Tunnelling(Tunnel::new(stream, proxy, &self.plan));
-                    self.dig(shared);
-                }
-                None => self.secure(stream, shared),
-            },
+            Some(Ok(stream)) => {
+                self.keep_key_of(&stream, shared);
+                self.on_connected(stream, shared);
+            }
+        }
+    }
+
+    /// Only one of the addresses is still being connected to.
+    fn keep_key_of(&mut self, stream: &TcpStream, shared: &mut Shared) {
+        let winner = stream.peer_addr().ok();
+        let is_lost =
+            |key: &mut Key| matches!(key, Key::Address(address) if winner.is_some_and(|winner| winner != *address));
+        shared.turnstile.leave(self.keys.extract_if(.., is_lost).collect());
+    }
+
+    fn on_connected(&mut self, stream: TcpStream, shared: &mut Shared) {
+        match &self.plan.proxy {
+            Some(proxy) => {
+                self.stage = Stage::Tunnelling(Tunnel::new(stream, proxy, &self.plan));
+                self.dig(shared);
+            }
+            None => self.secure(stream, shared),
         }
     }
 
@@ -232,6 +248,9 @@ impl Connection {
 
     /// It could not be made.
     fn fail(&mut self, failure: Failure, shared: &mut Shared) {
+        if let (Stage::Resolving, Host::Domain(name)) = (&self.stage, self.first_host()) {
+            shared.resolver.forget(name, self.id);
+        }
         self.stage = Stage::Gone;
         shared.turnstile.leave(mem::take(&mut self.keys));
         self.object.deliver([Task::Closed(End::Failed(Arc::new(failure)))]);

@@ -15,6 +15,9 @@ use crate::failure::Failure;
 /// RFC 8305, 5: "a recommended value for a default delay is 250 milliseconds".
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
+/// How many addresses of a host are tried.
+const MOST_ADDRESSES: usize = 16;
+
 /// Attempts to connect to a host.
 #[derive(Debug)]
 pub(super) struct Race {
@@ -92,7 +95,7 @@ fn is_connected(stream: &TcpStream) -> io::Result<bool> {
     }
 }
 
-/// RFC 8305, 4: the resolver's order, but the address families take turns.
+/// The addresses to try. RFC 8305, 4: in the resolver's order, but the address families take turns.
 pub(super) fn interleave(addresses: &[IpAddr], port: u16) -> Vec<SocketAddr> {
     let first_family = addresses.first().is_some_and(IpAddr::is_ipv6);
     let (mut first, mut second): (VecDeque<IpAddr>, VecDeque<IpAddr>) =
@@ -101,7 +104,7 @@ pub(super) fn interleave(addresses: &[IpAddr], port: u16) -> Vec<SocketAddr> {
     while !first.is_empty() || !second.is_empty() {
         interleaved.extend(first.pop_front().into_iter().chain(second.pop_front()));
     }
-    interleaved.into_iter().map(|address| SocketAddr::new(address, port)).collect()
+    interleaved.into_iter().take(MOST_ADDRESSES).map(|address| SocketAddr::new(address, port)).collect()
 }
 
 #[cfg(test)]
@@ -118,5 +121,13 @@ mod tests {
         assert_eq!(order(&["1.1.1.1", "2.2.2.2", "::1"]), ["1.1.1.1", "::1", "2.2.2.2"]);
         assert_eq!(order(&["1.1.1.1"]), ["1.1.1.1"]);
         assert_eq!(order(&[]), [""; 0]);
+    }
+
+    #[test]
+    fn of_many_addresses_some_are_tried() {
+        for count in [MOST_ADDRESSES, MOST_ADDRESSES + 1] {
+            let addresses: Vec<IpAddr> = (0..count).map(|at| IpAddr::from([127, 0, 0, at as u8])).collect();
+            assert_eq!(interleave(&addresses, 80).len(), MOST_ADDRESSES);
+        }
     }
 }

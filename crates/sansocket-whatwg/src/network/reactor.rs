@@ -134,7 +134,10 @@ impl Reactor {
         }
         self.events = events;
         // Who gets ready from here on waits for the next round, so that nobody waits for a server that floods.
-        for id in mem::take(&mut self.shared.ready) {
+        let mut round = mem::take(&mut self.shared.ready);
+        round.sort_unstable();
+        round.dedup();
+        for id in round {
             self.with(id, Connection::go_on);
         }
         while let Some(&(deadline, id)) = self.deadlines.first()

@@ -37,6 +37,13 @@ impl Resolver {
         }
     }
 
+    /// A connection needs it no more.
+    pub(super) fn forget(&mut self, host: &str, id: Id) {
+        if let Some(waiting) = self.waiting.get_mut(host) {
+            waiting.retain(|&other| other != id);
+        }
+    }
+
     /// A lookup is over: gives who has waited for it.
     pub(super) fn resolved(&mut self, host: &str) -> Vec<Id> {
         self.running -= 1;
@@ -48,6 +55,10 @@ impl Resolver {
         while self.running < MOST_LOOKUPS
             && let Some(host) = self.queue.pop_front()
         {
+            if self.waiting.get(&host).is_none_or(Vec::is_empty) {
+                self.waiting.remove(&host);
+                continue;
+            }
             self.running += 1;
             let (mailbox, name) = (Arc::clone(&self.mailbox), host.clone());
             let thread = thread::Builder::new().name(String::from("sansocket-dns"));

@@ -22,6 +22,9 @@ use crate::object::{Object, Order, Orders};
 /// Longer messages are sent in parts of so many bytes, each a frame, so that no more than the adapter's marks allow is copied at once.
 const PART: usize = 64 * 1024;
 
+/// How much of the owner's is given to the driver before the socket has taken it.
+const BATCH: u64 = 256 * 1024;
+
 /// One of the adapter's drivers, and what there is to be sent.
 pub(super) struct Wire {
     driver: Driver<Socket>,
@@ -34,9 +37,10 @@ pub(super) struct Wire {
     orders: VecDeque<Order>,
     /// How much of the first was sent.
     begun: usize,
-    /// Bytes of payload that the driver has got and the socket perhaps not yet.
+    /// The batch that the driver has got and the socket has not: its bytes of payload, and how much of the driver's queue lies before its end.
     under_way: u64,
-    /// What waits in the driver.
+    before_end: usize,
+    /// How long the driver's queue was at the end of the last turn.
     queued: usize,
     /// Whether the owner has too much to read already.
     is_held_back: bool,
@@ -78,6 +82,7 @@ impl Wire {
             orders: VecDeque::new(),
             begun: 0,
             under_way: 0,
+            before_end: 0,
             queued: 0,
             is_held_back: false,
             end: Ended::No,
@@ -161,12 +166,19 @@ impl Wire {
         let (common, buffer) = shared.common(self.compresses);
         let mut turn = self.driver.turn(common);
         begin(&mut turn);
-        let mut input = if self.is_held_back { &mut [] } else { turn.read(buffer) };
+        // What is in the queue goes first, so whatever has left it was before everything that this turn puts there.
+        let has_left = self.queued.saturating_sub(turn.driver().queued());
+        let mut is_moving = has_left > 0 && self.before_end > 0;
+        self.before_end = self.before_end.saturating_sub(has_left);
+
         let mut messages = Vec::new();
         let mut ending = None;
-        let mut is_moving = false;
+        let mut input = if self.is_held_back { &mut [] } else { turn.read(buffer) };
         loop {
-            while let Some(event) = turn.next(&mut input) {
+            // Held back, not even what was read and not inflated is looked at.
+            while !self.is_held_back
+                && let Some(event) = turn.next(&mut input)
+            {
                 match event {
                     // RFC 6455 lets a server choose none, the standard does not.
                     Event::Open(response) if self.wants_protocol && response.protocol().is_none() => {
@@ -190,8 +202,14 @@ impl Wire {
                 }
             }
             let is_finished = turn.driver().is_finished();
-            is_moving |= send(&mut turn, &mut self.orders, &mut self.begun, &mut self.under_way);
+            // One batch after the other, so that nobody waits for what another one sends, and the buffered amount falls as the socket takes it.
+            let has_sent =
+                self.before_end == 0 && send(&mut turn, &mut self.orders, &mut self.begun, &mut self.under_way);
             drop(turn);
+            if has_sent {
+                is_moving = true;
+                self.before_end = self.driver.queued();
+            }
             // The end may have come with what was written at the turn's end.
             if is_finished || !self.driver.is_finished() {
                 break;
@@ -203,15 +221,15 @@ impl Wire {
             object.deliver(messages);
             self.is_held_back = object.holds_back();
         }
-        let queued = self.driver.queued();
         if let Ended::Closing(since) = &mut self.end
-            && (is_moving || queued < self.queued)
+            && is_moving
         {
             *since = now;
         }
-        self.queued = queued;
+        self.queued = self.driver.queued();
+        self.before_end = self.before_end.min(self.queued);
         // What a socket that has failed did not take was never handed over.
-        if queued == 0 && self.under_way > 0 && !self.driver.is_write_shut() {
+        if self.before_end == 0 && self.under_way > 0 && !self.driver.is_write_shut() {
             object.handed_over(mem::take(&mut self.under_way));
         }
         match ending {
@@ -227,7 +245,7 @@ impl Wire {
                 Ended::No | Ended::Closing(_) => object.deliver([Task::Closed(End::Lost(None))]),
             }
         }
-        let may_send = !self.orders.is_empty() && queued == 0;
+        let may_send = !self.orders.is_empty() && self.before_end == 0;
         if may_send || (self.driver.wants_turn() && !self.is_held_back) {
             shared.ready.push(self.id);
         }
@@ -284,9 +302,7 @@ fn open(response: &Response<'_>, object: &Object) {
 /// Sends what there is, until the driver has enough of it. Gives whether it has sent something.
 fn send(turn: &mut Turn<'_, Socket>, orders: &mut VecDeque<Order>, begun: &mut usize, under_way: &mut u64) -> bool {
     let mut has_sent = false;
-    // One batch after the other: when the driver's queue is empty, the socket has taken all that was put into it, and that much is off the
-    // owner's buffered amount.
-    if turn.driver().is_opening() || turn.driver().queued() > 0 {
+    if turn.driver().is_opening() {
         return has_sent;
     }
     while let Some(order) = orders.front() {
@@ -317,7 +333,7 @@ fn send(turn: &mut Turn<'_, Socket>, orders: &mut VecDeque<Order>, begun: &mut u
             *begun = 0;
             orders.pop_front();
         }
-        if sent == Sent::AboveMark {
+        if sent == Sent::AboveMark || *under_way >= BATCH {
             break;
         }
     }

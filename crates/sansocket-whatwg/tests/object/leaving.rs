@@ -89,7 +89,7 @@ fn row_63_a_dropped_object_lets_go_what_its_listeners_hold() {
     let in_handler = Arc::clone(&held);
     socket.set_onclose(move |_, _| drop(Arc::clone(&in_handler)));
     let in_waker = Arc::clone(&held);
-    socket.set_waker(move || drop(Arc::clone(&in_waker)));
+    socket.add_waker(move || drop(Arc::clone(&in_waker)));
     assert_eq!(Arc::strong_count(&held), 4);
     drop(socket);
     assert_eq!(Arc::strong_count(&held), 1);

@@ -184,7 +184,7 @@ fn row_64_waiting_ends_when_its_time_is_over() {
 fn row_64_a_waker_is_called_when_there_is_something_again_and_behind_the_end() {
     let (socket, mut peer) = open();
     let (sender, woken) = mpsc::channel();
-    socket.set_waker(move || {
+    socket.add_waker(move || {
         let _ = sender.send(());
     });
     assert!(woken.try_recv().is_err(), "there is nothing yet");
@@ -220,7 +220,7 @@ fn row_64_a_waker_that_comes_late_is_called_at_once() {
     let calls = Arc::new(AtomicUsize::new(0));
     let set = || {
         let calls = Arc::clone(&calls);
-        socket.set_waker(move || {
+        socket.add_waker(move || {
             calls.fetch_add(1, Ordering::SeqCst);
         });
     };
@@ -242,7 +242,7 @@ fn row_64_a_waker_that_comes_late_is_called_at_once() {
 fn row_64_a_waker_hears_of_what_was_taken_to_be_sent() {
     let (socket, mut peer) = open();
     let (sender, woken) = mpsc::channel();
-    socket.set_waker(move || {
+    socket.add_waker(move || {
         let _ = sender.send(());
     });
     socket.send("four").unwrap();
@@ -256,7 +256,7 @@ fn row_64_a_refused_connection_wakes_and_runs_to_its_end() {
     let port = Listener::new().port();
     let socket = WebSocket::new(format!("ws://127.0.0.1:{port}/")).unwrap();
     let (sender, woken) = mpsc::channel();
-    socket.set_waker(move || {
+    socket.add_waker(move || {
         let _ = sender.send(());
     });
     woken.recv_timeout(PATIENCE).unwrap();
@@ -267,7 +267,7 @@ fn row_64_a_refused_connection_wakes_and_runs_to_its_end() {
 fn row_64_a_waker_that_panics_takes_nobody_along() {
     let (bad, mut bad_peer) = open();
     let (good, mut good_peer) = open();
-    bad.set_waker(|| panic!("a waker's own affair"));
+    bad.add_waker(|| panic!("a waker's own affair"));
     bad_peer.frame(Frame::new(TEXT, "x"));
     assert_eq!(message(&bad).as_bytes(), b"x");
     good.send("still here").unwrap();
