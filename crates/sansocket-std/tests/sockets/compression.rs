@@ -400,6 +400,8 @@ fn prepared_messages_go_between_others_and_parts_of_several_threads_wait_for_the
                         at => writer.send_with(&[at; 40_000], Compress::Always).unwrap(),
                     }
                 }
+                // What is queued last is not sent by the others' messages.
+                writer.flush().unwrap();
             })
         });
         let mut seen = [0; 10];
