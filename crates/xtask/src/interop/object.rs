@@ -65,12 +65,7 @@ impl<'s> Game<'s> {
 
     fn on_message(&mut self, data: Data) -> Result<()> {
         if self.script.act == Act::Echo {
-            let back = match data {
-                Data::Text(text) => text.into(),
-                Data::Blob(blob) => blob.into(),
-                Data::ArrayBuffer(bytes) => bytes.into(),
-            };
-            return self.send(back);
+            return self.send(data.into());
         }
         let received = match data {
             Data::Text(text) => OwnedMessage::Text(text),
