@@ -85,3 +85,68 @@ fn look_up(host: &str) -> io::Result<Vec<IpAddr>> {
     }
     Ok(addresses)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use mio::{Poll, Token, Waker};
+
+    use super::*;
+
+    /// A resolver that has as much to do as it may. Addresses take no server to be looked up; and that they have been, it does not know.
+    fn busy() -> (Resolver, Poll) {
+        let poll = Poll::new().unwrap();
+        let waker = Waker::new(poll.registry(), Token(0)).unwrap();
+        let mut resolver = Resolver::new(Arc::new(Mailbox { letters: Mutex::default(), waker }));
+        (0..MOST_LOOKUPS).for_each(|at| resolver.look_up(&name(at), Id(at)));
+        assert_eq!((resolver.running, resolver.queue.len()), (MOST_LOOKUPS, 0));
+        (resolver, poll)
+    }
+
+    fn name(at: usize) -> String {
+        format!("127.0.0.{at}")
+    }
+
+    #[test]
+    fn a_name_that_nobody_waits_for_any_more_is_not_looked_up() {
+        let (mut resolver, _poll) = busy();
+        resolver.look_up("127.0.1.1", Id(11));
+        assert_eq!((resolver.running, resolver.queue.len()), (MOST_LOOKUPS, 1));
+        resolver.forget("127.0.1.1", Id(11));
+        assert_eq!(resolver.resolved(&name(0)), [Id(0)]);
+        assert_eq!((resolver.running, resolver.queue.len()), (MOST_LOOKUPS - 1, 0));
+        assert!(!resolver.waiting.contains_key("127.0.1.1"));
+        // The next that is wanted has its place.
+        resolver.look_up("127.0.1.2", Id(12));
+        assert_eq!((resolver.running, resolver.queue.len()), (MOST_LOOKUPS, 0));
+    }
+
+    #[test]
+    fn a_name_that_somebody_still_or_again_waits_for_is_looked_up() {
+        let (mut resolver, _poll) = busy();
+        resolver.look_up("127.0.1.1", Id(11));
+        resolver.look_up("127.0.1.1", Id(12));
+        resolver.forget("127.0.1.1", Id(11));
+        resolver.look_up("127.0.1.2", Id(13));
+        resolver.forget("127.0.1.2", Id(13));
+        resolver.look_up("127.0.1.2", Id(14));
+        assert_eq!(resolver.queue.len(), 2);
+        assert_eq!(resolver.resolved(&name(0)), [Id(0)]);
+        assert_eq!(resolver.resolved(&name(1)), [Id(1)]);
+        assert_eq!((resolver.running, resolver.queue.len()), (MOST_LOOKUPS, 0));
+        assert_eq!(resolver.resolved("127.0.1.1"), [Id(12)]);
+        assert_eq!(resolver.resolved("127.0.1.2"), [Id(14)]);
+    }
+
+    #[test]
+    fn who_gives_up_during_the_lookup_is_not_told() {
+        let (mut resolver, _poll) = busy();
+        resolver.forget(&name(0), Id(0));
+        assert_eq!(resolver.resolved(&name(0)), []);
+        assert_eq!(resolver.running, MOST_LOOKUPS - 1);
+        // A name of which nobody has asked is nobody's.
+        resolver.forget("127.0.1.1", Id(11));
+        assert!(!resolver.waiting.contains_key("127.0.1.1"));
+    }
+}

@@ -1,10 +1,11 @@
 //! What is asked of the server: rows 24 to 26.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sansocket_whatwg::{Builder, CookieJar, DomExceptionKind, Event, Url, WebSocket};
+use sansocket_whatwg::{Builder, CookieJar, DomExceptionKind, Event, Location, Url, WebSocket};
 
 use crate::listeners::Log;
 use crate::peer::{Listener, PATIENCE, Peer, next};
@@ -261,5 +262,49 @@ fn row_26_headers_that_would_break_the_request_are_a_syntax_error() {
         ("Sec-WebSocket-Something", "a"),
     ] {
         assert_syntax_error(WebSocket::builder("ws://127.0.0.1:1").header(name, value), &format!("{name}: {value}"));
+    }
+}
+
+#[test]
+fn row_25_one_jar_serves_several_objects() {
+    let log = Log::default();
+    let jar = Arc::new(Jar { log: log.clone(), cookies: Some("a=b") });
+    let shared: Arc<dyn CookieJar> = jar.clone();
+    let (_listener, first, mut first_peer) = request("first", |builder| builder.cookie_jar(jar));
+    let (_listener, second, mut second_peer) = request("second", |builder| builder.cookie_jar(shared));
+    assert_eq!(log.take(), ["cookies for http", "cookies for http"]);
+    for (socket, peer) in [(&first, &mut first_peer), (&second, &mut second_peer)] {
+        assert_eq!(peer.headers("Cookie"), ["a=b"]);
+        peer.answer(&["Set-Cookie: c=d"]);
+        assert_eq!(next(socket), Event::Open);
+    }
+    assert_eq!(log.take(), ["store of /first: c=d", "store of /second: c=d"]);
+}
+
+#[test]
+fn row_24_no_password_is_in_what_is_written_for_people() {
+    let builder = WebSocket::builder("ws://user:secret@127.0.0.1:1/path")
+        .base_url("https://user:secret@example.com/")
+        .header("X-Token", "secret")
+        .proxy("http://user:secret@127.0.0.1:1");
+    let socket = builder.clone().build().unwrap();
+    assert!(socket.url().contains("secret"), "the program itself has it");
+    let location = Location::parse(socket.url(), None).unwrap();
+    let mut texts = vec![format!("{builder:?}"), format!("{socket:?}"), format!("{location:?}")];
+    assert!(texts[1].contains("ws://127.0.0.1:1/path"), "{texts:?}");
+    for proxy in [
+        "https://user:secret@127.0.0.1:1",
+        "socks5://user:secret@127.0.0.1:1",
+        "http://user:secret@127.0.0.1:65536",
+        "http://user:secret@",
+        "http://user:secret@[::1",
+        "user:secret@127.0.0.1",
+    ] {
+        let error = WebSocket::builder("ws://127.0.0.1:1/").proxy(proxy).build().unwrap_err();
+        assert_eq!(error.kind(), DomExceptionKind::Syntax, "{proxy}");
+        texts.extend([error.message().to_owned(), error.to_string(), format!("{error:?}")]);
+    }
+    for text in texts {
+        assert!(!text.contains("secret") && !text.contains("user"), "{text}");
     }
 }

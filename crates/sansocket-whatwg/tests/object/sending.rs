@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use sansocket_testkit::{BINARY, CLOSE, CONTINUATION, Frame, PING, TEXT};
-use sansocket_whatwg::{Blob, Bytes, DomExceptionKind, Failure, Payload, ReadyState, WebSocket};
+use sansocket_whatwg::{BinaryType, Blob, Bytes, DomExceptionKind, Event, Failure, Payload, ReadyState, WebSocket};
 
-use crate::peer::{Listener, PATIENCE, clean, failed, next, open, open_with, rest};
+use crate::peer::{Listener, PATIENCE, clean, failed, next, open, open_with, rest, step};
 
 #[test]
 fn row_31_while_it_is_connecting_whatever_is_sent_is_refused() {
@@ -230,5 +230,29 @@ fn row_36_lengths_have_their_shortest_form() {
         socket.send(vec![b'x'; length]).unwrap();
         // The form of the length is looked at by who receives.
         assert_eq!(peer.receive_message(), (BINARY, vec![b'x'; length]));
+    }
+}
+
+#[test]
+fn row_33_what_has_come_can_be_sent_back_as_it_is() {
+    let (socket, mut peer) = open();
+    for (binary_type, opcode, payload) in [
+        (BinaryType::Blob, TEXT, "é".as_bytes()),
+        (BinaryType::Blob, TEXT, b""),
+        (BinaryType::Blob, BINARY, b"\xFFblob"),
+        (BinaryType::ArrayBuffer, BINARY, b"\xFFbytes"),
+        (BinaryType::ArrayBuffer, BINARY, b""),
+    ] {
+        socket.set_binary_type(binary_type);
+        peer.frame(Frame::new(opcode, payload));
+        let Event::Message(event) = next(&socket) else { panic!("a message was to come") };
+        socket.send(event.data()).unwrap();
+        socket.send(event.into_data()).unwrap();
+        for _ in 0..2 {
+            assert_eq!(peer.receive_message(), (opcode, payload.to_vec()));
+        }
+        while socket.buffered_amount() > 0 {
+            let _ = step(&socket);
+        }
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use sansocket_testkit::{Frame, TEXT};
 use sansocket_whatwg::{Data, Event, EventType, Pumped, WebSocket};
 
+use crate::listeners::Log;
 use crate::peer::{Listener, PATIENCE, clean, message, open, rest};
 
 #[test]
@@ -142,4 +144,43 @@ fn row_64_closing_from_another_thread_ends_a_loop() {
     peer.finish();
     running.join().unwrap();
     assert!(socket.is_over());
+}
+
+#[test]
+fn row_64_a_second_loop_ends_when_the_close_events_listener_on_the_first_has_returned() {
+    let (socket, peer) = open();
+    let (entered, is_in) = mpsc::channel();
+    let (leave, may_leave) = mpsc::channel::<()>();
+    let log = Log::default();
+    let noting = log.clone();
+    socket.set_onclose(move |_, _| {
+        entered.send(()).unwrap();
+        may_leave.recv_timeout(PATIENCE).unwrap();
+        noting.note("the listener returns");
+    });
+    drop(peer);
+    let first = socket.spawn();
+    is_in.recv_timeout(PATIENCE).unwrap();
+    let (done, is_done) = mpsc::channel();
+    let others: [fn(&WebSocket); 3] =
+        [|socket| assert!(!socket.wait()), |socket| assert!(!socket.wait_timeout(PATIENCE)), WebSocket::run];
+    let others = others.map(|other| {
+        let (socket, log, done) = (socket.clone(), log.clone(), done.clone());
+        thread::spawn(move || {
+            other(&socket);
+            log.note("another thread returns");
+            done.send(()).unwrap();
+        })
+    });
+    // As long as it is under way, they wait.
+    let (began, short) = (Instant::now(), Duration::from_millis(50));
+    assert!(!socket.wait_timeout(short) && began.elapsed() >= short, "{:?}", began.elapsed());
+    assert!(is_done.try_recv().is_err());
+    leave.send(()).unwrap();
+    for other in others {
+        is_done.recv_timeout(PATIENCE).unwrap();
+        drop(other);
+    }
+    first.join().unwrap();
+    assert_eq!(log.take()[0], "the listener returns");
 }

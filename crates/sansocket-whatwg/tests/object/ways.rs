@@ -10,7 +10,7 @@ use sansocket_whatwg::{Event, EventLoop, EventType, Pumped, ReadyState, WebSocke
 use crate::peer::{Listener, PATIENCE, Peer, clean, failed, lost, message, open, rest};
 
 /// A connecting object with its listeners, what they hear, and its peer.
-fn watched() -> (WebSocket, Peer, Arc<Mutex<Vec<Event>>>) {
+pub(crate) fn watched() -> (WebSocket, Peer, Arc<Mutex<Vec<Event>>>) {
     let listener = Listener::new();
     let socket = WebSocket::new(listener.url()).unwrap();
     let heard = Arc::new(Mutex::new(Vec::new()));
@@ -22,7 +22,7 @@ fn watched() -> (WebSocket, Peer, Arc<Mutex<Vec<Event>>>) {
 }
 
 /// Accepts, sends two messages, and closes.
-fn serve(peer: &mut Peer) {
+pub(crate) fn serve(peer: &mut Peer) {
     peer.answer(&[]);
     peer.frame(Frame::new(TEXT, "one"));
     peer.frame(Frame::new(TEXT, "two"));
@@ -31,7 +31,7 @@ fn serve(peer: &mut Peer) {
 }
 
 #[track_caller]
-fn expect_served(events: &[Event]) {
+pub(crate) fn expect_served(events: &[Event]) {
     let [Event::Open, Event::Message(one), Event::Message(two), close] = events else { panic!("{events:?}") };
     assert_eq!((one.data().as_text(), two.data().as_text()), (Some("one"), Some("two")));
     assert_eq!(*close, clean(1000, "done"));
@@ -272,4 +272,27 @@ fn row_64_a_waker_that_panics_takes_nobody_along() {
     assert_eq!(message(&bad).as_bytes(), b"x");
     good.send("still here").unwrap();
     assert_eq!(good_peer.receive_message().1, b"still here");
+}
+
+#[test]
+fn row_64_a_waker_is_not_called_for_messages_that_come_too_late() {
+    let (socket, mut peer) = open();
+    let (sender, woken) = mpsc::channel();
+    socket.add_waker(move || {
+        let _ = sender.send(());
+    });
+    socket.close();
+    assert_eq!(peer.receive_close(), b"");
+    for _ in 0..10 {
+        peer.frame(Frame::new(TEXT, "too late"));
+    }
+    peer.frame(Frame::close(1000, ""));
+    peer.shut_down();
+    assert_eq!(rest(&socket), [clean(1000, "")]);
+    // For the close event, and behind it; then it is let go.
+    let mut calls = 0;
+    while woken.recv_timeout(PATIENCE).is_ok() {
+        calls += 1;
+    }
+    assert_eq!(calls, 2);
 }
