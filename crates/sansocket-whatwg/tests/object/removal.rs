@@ -8,7 +8,8 @@ use crate::listeners::{Log, unanswered};
 
 #[test]
 fn row_07_what_a_signal_has_removed_is_let_go_with_the_next_event_or_change_of_listeners() {
-    let ways: [(&str, fn(&WebSocket)); 4] = [
+    type Way = fn(&WebSocket);
+    let ways: [(&str, Way); 4] = [
         ("an event of its type", |socket| socket.dispatch_event(&Event::Open)),
         ("an event of another type", |socket| socket.dispatch_event(&Event::Error)),
         ("another listener", |socket| {
