@@ -51,20 +51,22 @@ impl Location {
             scheme => scheme,
         };
         if !matches!(scheme, "ws" | "wss") {
-            let message = format!("the URL's scheme must be ws, wss, http or https, and is {scheme}: {url:?}");
+            let message = format!("the URL's scheme must be ws, wss, http or https, and is {scheme}");
             return Err(DomException::syntax(message));
         }
         let scheme = scheme.to_owned();
-        parsed.set_scheme(&scheme).map_err(|()| DomException::syntax(format!("the URL {url:?} has no host")))?;
-        if parsed.fragment().is_some() {
-            return Err(DomException::syntax(format!("the URL must have no fragment (write # as %23): {url:?}")));
+        parsed.set_scheme(&scheme).map_err(|()| DomException::syntax("the URL has no host"))?;
+        let location = Self { url: parsed };
+        if location.url.fragment().is_some() {
+            let message = format!("the URL must have no fragment (write # as %23): {}", location.bare());
+            return Err(DomException::syntax(message));
         }
-        Ok(Self { url: parsed })
+        Ok(location)
     }
 
     /// A secure page cannot make connections that are not.
     pub(crate) fn demand_secure(&self) -> Result<(), DomException> {
-        let message = || format!("the URL must be secure, wss or https: {}", self.url);
+        let message = || format!("the URL must be secure, wss or https: {}", self.bare());
         if self.is_secure() { Ok(()) } else { Err(DomException::new(DomExceptionKind::Security, message())) }
     }
 
@@ -126,7 +128,9 @@ impl fmt::Debug for Location {
 }
 
 fn invalid(what: &str, url: &str, error: url::ParseError) -> DomException {
-    DomException::syntax(format!("the {what} {url:?} is invalid: {error}"))
+    // There may be a password in it.
+    let shown = if url.contains('@') { String::new() } else { format!(" {url:?}") };
+    DomException::syntax(format!("the {what}{shown} is invalid: {error}"))
 }
 
 /// RFC 7617: user name and password of a URL.

@@ -170,6 +170,9 @@ impl Wire {
         let has_left = self.queued.saturating_sub(turn.driver().queued());
         let mut is_moving = has_left > 0 && self.before_end > 0;
         self.before_end = self.before_end.saturating_sub(has_left);
+        // Before the next batch begins.
+        let is_write_shut = turn.driver().is_write_shut();
+        report(&mut self.under_way, self.before_end, is_write_shut, object);
 
         let mut messages = Vec::new();
         let mut ending = None;
@@ -201,6 +204,10 @@ impl Wire {
                     _ => {}
                 }
             }
+            if !messages.is_empty() {
+                object.deliver(mem::take(&mut messages));
+                self.is_held_back = object.holds_back();
+            }
             let is_finished = turn.driver().is_finished();
             // One batch after the other, so that nobody waits for what another one sends, and the buffered amount falls as the socket takes it.
             let has_sent =
@@ -217,10 +224,6 @@ impl Wire {
             turn = self.driver.turn(common);
         }
 
-        if !messages.is_empty() {
-            object.deliver(messages);
-            self.is_held_back = object.holds_back();
-        }
         if let Ended::Closing(since) = &mut self.end
             && is_moving
         {
@@ -228,10 +231,7 @@ impl Wire {
         }
         self.queued = self.driver.queued();
         self.before_end = self.before_end.min(self.queued);
-        // What a socket that has failed did not take was never handed over.
-        if self.before_end == 0 && self.under_way > 0 && !self.driver.is_write_shut() {
-            object.handed_over(mem::take(&mut self.under_way));
-        }
+        report(&mut self.under_way, self.before_end, self.driver.is_write_shut(), object);
         match ending {
             Some(Ok(ending)) => self.on_end(ending, now, object),
             Some(Err(error)) => self.tell(End::Failed(Arc::new(not_opened(error))), now, object),
@@ -282,6 +282,13 @@ impl Wire {
             self.end = Ended::Told(now);
             object.deliver([Task::Closed(end)]);
         }
+    }
+}
+
+/// Reports a batch that the socket has taken. What one that has failed did not take was never handed over.
+fn report(under_way: &mut u64, before_end: usize, is_write_shut: bool, object: &Object) {
+    if *under_way > 0 && before_end == 0 && !is_write_shut {
+        object.handed_over(mem::take(under_way));
     }
 }
 
