@@ -1,10 +1,11 @@
-//! An event loop for many objects.
+//! Waiting for what happens: a loop for many objects, an iterator for one.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
 
+use crate::event::Event;
 use crate::signal::Signal;
 use crate::websocket::WebSocket;
 
@@ -230,5 +231,30 @@ impl Drop for RunningTurn<'_> {
             drop(gone);
         }
         self.objects.turns.end(self.key, is_over, has_tasks);
+    }
+}
+
+/// The events of an object: [`WebSocket::events`].
+#[derive(Debug)]
+pub struct Events<'s> {
+    socket: &'s WebSocket,
+}
+
+impl<'s> Events<'s> {
+    pub(crate) const fn of(socket: &'s WebSocket) -> Self {
+        Self { socket }
+    }
+}
+
+impl Iterator for Events<'_> {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        while self.socket.wait() {
+            if let Some(event) = self.socket.pump().event() {
+                return Some(event);
+            }
+        }
+        None
     }
 }

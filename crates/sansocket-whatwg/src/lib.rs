@@ -66,7 +66,7 @@ mod websocket;
 pub use builder::{Builder, CookieJar, TimeLimits};
 pub use bytes::Bytes;
 pub use event::{BinaryType, CloseEvent, Data, Event, EventPhase, EventType, MessageEvent, UnknownBinaryType};
-pub use event_loop::EventLoop;
+pub use event_loop::{EventLoop, Events};
 pub use exception::{DomException, DomExceptionKind};
 pub use failure::{Failure, ProxyError};
 pub use listeners::{AbortSignal, Listener, ListenerId, ListenerOptions};
@@ -77,4 +77,11 @@ pub use sansocket::{CloseCode, Message, OwnedMessage, ProtocolError};
 pub use sansocket_mio::OpenError;
 pub use sansocket_tls::{TlsConnector, TlsError};
 pub use url::Url;
-pub use websocket::{Events, WebSocket};
+pub use websocket::WebSocket;
+
+const _: () = {
+    const fn goes_everywhere<T: Send + Sync>() {}
+    goes_everywhere::<WebSocket>();
+    goes_everywhere::<EventLoop>();
+    goes_everywhere::<Event>();
+};

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use sansocket::CloseCode;
 
-use crate::EventLoop;
 use crate::builder::Builder;
 use crate::event::{BinaryType, CloseEvent, Event, EventType, MessageEvent};
+use crate::event_loop::Events;
 use crate::exception::DomException;
 use crate::failure::Failure;
 use crate::listeners::{Listener, ListenerId, ListenerOptions};
@@ -24,7 +24,7 @@ use crate::payload::Payload;
 /// It begins to connect as soon as it is made, and may be used from every thread; clones are the same object. What happens is queued and
 /// changes nothing that can be read here, until the owner lets the next task happen. There are three ways:
 ///
-/// - an event loop: [`run`](Self::run) on this thread, [`spawn`](Self::spawn) on one of its own, or an [`EventLoop`] for many objects;
+/// - an event loop: [`run`](Self::run) on this thread, [`spawn`](Self::spawn) on one of its own, or an [`EventLoop`](crate::EventLoop) for many objects;
 /// - [`events`](Self::events), an iterator that waits;
 /// - [`wait`](Self::wait) and [`pump`](Self::pump), by hand, or [`add_waker`](Self::add_waker) and [`pump`](Self::pump) in a loop of one's own.
 ///
@@ -47,13 +47,6 @@ use crate::payload::Payload;
 pub struct WebSocket {
     owner: Arc<Owner>,
 }
-
-const _: () = {
-    const fn goes_everywhere<T: Send + Sync>() {}
-    goes_everywhere::<WebSocket>();
-    goes_everywhere::<EventLoop>();
-    goes_everywhere::<Event>();
-};
 
 /// Lives as long as there are handles.
 struct Owner {
@@ -366,7 +359,7 @@ impl WebSocket {
 
     /// The events, one after the other, until the close event. It waits for each.
     pub fn events(&self) -> Events<'_> {
-        Events { socket: self }
+        Events::of(self)
     }
 }
 
@@ -402,24 +395,5 @@ impl Eq for WebSocket {}
 impl Hash for WebSocket {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.key().hash(state);
-    }
-}
-
-/// The events of an object: [`WebSocket::events`].
-#[derive(Debug)]
-pub struct Events<'s> {
-    socket: &'s WebSocket,
-}
-
-impl Iterator for Events<'_> {
-    type Item = Event;
-
-    fn next(&mut self) -> Option<Event> {
-        while self.socket.wait() {
-            if let Some(event) = self.socket.pump().event() {
-                return Some(event);
-            }
-        }
-        None
     }
 }

@@ -5,7 +5,7 @@
 //! drivers (`wire.rs`), over TCP or TLS (`socket.rs`).
 //!
 //! 1. Nothing here changes what an owner can read: results are delivered as tasks.
-//! 2. No code of the owner's runs here, but for the waker.
+//! 2. No code of the owner's runs here, but for wakers and for a TLS verifier of its own.
 
 mod connection;
 mod race;
