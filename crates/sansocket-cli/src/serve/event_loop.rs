@@ -1,16 +1,18 @@
-//! `sansocket serve --backend mio`: all connections on one thread.
+//! `sansocket serve --backend mio`: all connections on one thread, or shared out among several.
 
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use sansocket_mio::{
-    Answer, Closed, Context, EndedBy, Handler, Listen, Message, OpenError, OriginPolicy, Request, SendError, Server,
-    Settings, Stream, TlsAcceptor, TlsListener, TlsStream,
+    Answer, Closed, ConnectionId, Context, EndedBy, Handler, Listen, Message, OpenError, OriginPolicy, Request,
+    SendError, Server, Settings, Stream, TlsAcceptor, TlsListener, TlsStream,
 };
 use sansocket_std::Direction;
 
@@ -19,20 +21,73 @@ use crate::trace::{Tracer, tracer};
 
 /// Serves until it is told to stop.
 pub(super) fn run(serve: &Serve, tls: Option<TlsAcceptor>) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(serve.bind).with_context(|| format!("cannot listen on {}", serve.bind))?;
-    let address = listener.local_addr()?;
+    let listeners = listen(serve.bind, serve.threads).with_context(|| format!("cannot listen on {}", serve.bind))?;
+    let address = listeners[0].local_addr()?;
+    let names = Names::of(serve.threads);
     match (tls, serve.trace) {
-        (None, false) => run_on(serve, address, listener),
-        (None, true) => run_on(serve, address, Traced::listener(listener)),
-        (Some(acceptor), false) => run_on(serve, address, TlsListener::new(listener, acceptor)),
-        (Some(acceptor), true) => run_on(serve, address, Traced::listener(TlsListener::new(listener, acceptor))),
+        (None, false) => run_on(serve, address, listeners, names),
+        (None, true) => run_on(serve, address, Traced::listeners(listeners, &names), names),
+        (Some(acceptor), trace) => {
+            let listeners =
+                listeners.into_iter().map(|listener| TlsListener::new(listener, acceptor.clone())).collect();
+            match trace {
+                false => run_on(serve, address, listeners, names),
+                true => run_on(serve, address, Traced::listeners(listeners, &names), names),
+            }
+        }
     }
 }
 
-fn run_on<L: Listen<Stream: HasPeer> + Send + 'static>(
+/// A listener for each thread, all on one address, among which the system shares out who connects (`SO_REUSEPORT`).
+#[cfg(unix)]
+fn listen(mut address: SocketAddr, threads: usize) -> anyhow::Result<Vec<TcpListener>> {
+    use socket2::{Domain, Socket, Type};
+
+    /// As many as mio lets wait, and the standard library.
+    const BACKLOG: i32 = 1024;
+
+    if threads == 1 {
+        return Ok(vec![TcpListener::bind(address)?]);
+    }
+    let mut listeners = Vec::new();
+    for _ in 0..threads {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let listener = TcpListener::from_std(socket.into());
+        // Port 0 is one that is free, and the same for all.
+        address = listener.local_addr()?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+#[cfg(not(unix))]
+fn listen(address: SocketAddr, threads: usize) -> anyhow::Result<Vec<TcpListener>> {
+    if threads > 1 {
+        anyhow::bail!("this system does not share out connections among several threads (SO_REUSEPORT)");
+    }
+    Ok(vec![TcpListener::bind(address)?])
+}
+
+/// What connections are called: by their numbers, behind that of their loop if there are several.
+#[derive(Clone)]
+struct Names(Vec<String>);
+
+impl Names {
+    fn of(threads: usize) -> Self {
+        Self(if threads == 1 { vec![String::new()] } else { (1..=threads).map(|at| format!("{at}")).collect() })
+    }
+}
+
+fn run_on<L: Listen<Stream: HasPeer + Send> + Send + 'static>(
     serve: &Serve,
     address: SocketAddr,
-    listener: L,
+    listeners: Vec<L>,
+    names: Names,
 ) -> anyhow::Result<()> {
     let settings = Settings {
         limits: serve.limits(),
@@ -40,17 +95,41 @@ fn run_on<L: Listen<Stream: HasPeer> + Send + 'static>(
         compression: serve.compression.config(),
         ..Settings::DEFAULT
     };
-    let echo = Echo { origins: serve.origins.clone(), stream: PhantomData::<fn() -> L::Stream> };
-    let mut server = Server::with_capacity(echo, settings, serve.max_connections)?;
-    server.listen(listener)?;
-    stop_on_signal(&mut server).context("cannot listen for Ctrl-C")?;
+    let most_connections = serve.max_connections.div_ceil(listeners.len());
+    let mut servers = Vec::new();
+    for (listener, name) in listeners.into_iter().zip(names.0) {
+        let echo = Echo { name, origins: serve.origins.clone(), stream: PhantomData::<fn() -> L::Stream> };
+        let mut server = Server::with_capacity(echo, settings, most_connections)?;
+        server.listen(listener)?;
+        servers.push(server);
+    }
+    stop_on_signal(&mut servers).context("cannot listen for Ctrl-C")?;
     serve.say_where(address);
-    Ok(server.run()?)
+    run_all(servers)
+}
+
+/// Runs each loop on a thread, the last one on this. When one fails, all end.
+fn run_all<S: HasPeer + Send + 'static>(mut servers: Vec<Server<Echo<S>>>) -> anyhow::Result<()> {
+    let handles: Vec<_> = servers.iter().map(Server::handle).collect();
+    let run = |server: &mut Server<Echo<S>>| {
+        let result = server.run();
+        if result.is_err() {
+            handles.iter().for_each(|handle| handle.shut_down(Duration::ZERO));
+        }
+        result
+    };
+    let Some(mut last) = servers.pop() else { return Ok(()) };
+    thread::scope(|scope| {
+        let threads: Vec<_> = servers.iter_mut().map(|server| scope.spawn(|| run(server))).collect();
+        let result = run(&mut last);
+        let results = threads.into_iter().map(|thread| thread.join().expect("a loop does not panic"));
+        Ok(results.fold(result, Result::and)?)
+    })
 }
 
 /// As [`on_signal`](super::on_signal), without a thread: in a process that has one only, every system call is a little cheaper.
 #[cfg(unix)]
-fn stop_on_signal<H: Handler + 'static>(server: &mut Server<H>) -> io::Result<()> {
+fn stop_on_signal<H: Handler + 'static>(servers: &mut [Server<H>]) -> io::Result<()> {
     use std::os::unix::net::UnixStream;
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
@@ -58,27 +137,42 @@ fn stop_on_signal<H: Handler + 'static>(server: &mut Server<H>) -> io::Result<()
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::{flag, low_level::pipe};
 
+    const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
     let is_stopping = Arc::new(AtomicBool::new(false));
-    let (reader, writer) = UnixStream::pair()?;
-    reader.set_nonblocking(true)?;
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
+    for signal in SIGNALS {
         // In this order: the first one passes here, the second one ends the process.
         flag::register_conditional_shutdown(signal, 130, Arc::clone(&is_stopping))?;
         flag::register(signal, Arc::clone(&is_stopping))?;
-        pipe::register(signal, writer.try_clone()?)?;
     }
-    server.watch(mio::net::UnixStream::from_std(reader), |_, _, connections| connections.shut_down(FAREWELL))
+    for server in servers {
+        let (reader, writer) = UnixStream::pair()?;
+        reader.set_nonblocking(true)?;
+        for signal in SIGNALS {
+            pipe::register(signal, writer.try_clone()?)?;
+        }
+        server.watch(mio::net::UnixStream::from_std(reader), |_, _, connections| connections.shut_down(FAREWELL))?;
+    }
+    Ok(())
 }
 
 #[cfg(not(unix))]
-fn stop_on_signal<H: Handler + 'static>(server: &mut Server<H>) -> anyhow::Result<()> {
-    let handle = server.handle();
-    super::on_signal(move || handle.shut_down(FAREWELL))
+fn stop_on_signal<H: Handler + 'static>(servers: &mut [Server<H>]) -> anyhow::Result<()> {
+    let handles: Vec<_> = servers.iter().map(Server::handle).collect();
+    super::on_signal(move || handles.iter().for_each(|handle| handle.shut_down(FAREWELL)))
 }
 
 struct Echo<S> {
+    /// Its loop's, nothing if there is only one.
+    name: String,
     origins: Vec<String>,
     stream: PhantomData<fn() -> S>,
+}
+
+impl<S> Echo<S> {
+    /// What a connection is called.
+    fn id(&self, id: ConnectionId) -> String {
+        format!("{}{id}", self.name)
+    }
 }
 
 impl<S: HasPeer> Handler for Echo<S> {
@@ -92,7 +186,7 @@ impl<S: HasPeer> Handler for Echo<S> {
     }
 
     fn open(&mut self, cx: &mut Context<'_, Self>) {
-        eprintln!("{} open {}", cx.id(), cx.stream().peer());
+        eprintln!("{} open {}", self.id(cx.id()), cx.stream().peer());
     }
 
     fn message(&mut self, cx: &mut Context<'_, Self>, message: Message<'_>) {
@@ -101,7 +195,7 @@ impl<S: HasPeer> Handler for Echo<S> {
     }
 
     fn close(&mut self, cx: &mut Context<'_, Self>, closed: &Closed<'_>) {
-        let id = cx.id();
+        let id = self.id(cx.id());
         match (closed.ending.by(), closed.error) {
             (EndedBy::Local, _) => eprintln!("{id} closed by us"),
             (EndedBy::Peer, _) if closed.ending.code() == 1005 => eprintln!("{id} closed by the client: no code"),
@@ -115,7 +209,7 @@ impl<S: HasPeer> Handler for Echo<S> {
     }
 
     fn not_opened(&mut self, cx: &mut Context<'_, Self>, error: OpenError) {
-        eprintln!("{} {} {error}", cx.id(), cx.stream().peer());
+        eprintln!("{} {} {error}", self.id(cx.id()), cx.stream().peer());
     }
 }
 
@@ -142,8 +236,8 @@ struct Traced<T, W> {
     watch: W,
 }
 
-/// How many connections were accepted.
-struct Accepted(u64);
+/// How many connections were accepted, and what their loop is called.
+struct Accepted(u64, String);
 
 /// Shows the frames of one connection, behind the heads of its opening handshake.
 struct Watch {
@@ -186,8 +280,9 @@ impl Watch {
 }
 
 impl<L: Listen> Traced<L, Accepted> {
-    const fn listener(listener: L) -> Self {
-        Self { inner: listener, watch: Accepted(0) }
+    fn listeners(listeners: Vec<L>, names: &Names) -> Vec<Self> {
+        let traced = |(inner, name): (L, &String)| Self { inner, watch: Accepted(0, name.clone()) };
+        listeners.into_iter().zip(&names.0).map(traced).collect()
     }
 }
 
@@ -198,7 +293,7 @@ impl<L: Listen> Listen for Traced<L, Accepted> {
         let inner = self.inner.accept()?;
         // As the loop counts them.
         self.watch.0 += 1;
-        let tracer = Box::new(tracer(format!("#{} ", self.watch.0)));
+        let tracer = Box::new(tracer(format!("{}#{} ", self.watch.1, self.watch.0)));
         Ok(Traced { inner, watch: Watch { tracer, received: Head(0), sent: Head(0) } })
     }
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 use sansocket::{Limits, Timeouts};
 use sansocket_mio::TlsAcceptor;
@@ -26,15 +27,19 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001")]
     bind: SocketAddr,
 
-    /// What the server runs on: all connections on one thread, or a thread for each.
+    /// What the server runs on: all connections on few threads, or a thread for each.
     #[arg(long, value_enum, default_value_t = Backend::Mio)]
     backend: Backend,
+
+    /// With the backend mio, among how many threads connections are shared out, each with a loop of its own.
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = threads)]
+    threads: usize,
 
     /// Lets in pages of this origin only, such as https://example.com; may be repeated. Without it, every page may connect.
     #[arg(long = "origin", value_name = "ORIGIN")]
     origins: Vec<String>,
 
-    /// How many connections there may be at once. Who comes then has to wait.
+    /// How many connections there may be at once, shared out equally among threads. Who comes then has to wait.
     #[arg(long, value_name = "NUMBER", default_value_t = 65_536)]
     max_connections: usize,
 
@@ -82,8 +87,21 @@ fn seconds(text: &str) -> Result<Seconds, String> {
     Ok(Seconds((!duration.is_zero()).then_some(duration)))
 }
 
+fn threads(text: &str) -> Result<usize, String> {
+    /// More would share a core many times over.
+    const MOST: usize = 1024;
+    match text.parse() {
+        Ok(threads @ 1..=MOST) => Ok(threads),
+        _ => Err(format!("not a number of threads, from 1 to {MOST}")),
+    }
+}
+
 impl Serve {
     pub(crate) fn run(self) -> anyhow::Result<()> {
+        if self.backend == Backend::Std && self.threads > 1 {
+            let told = "--threads is for the backend mio: with std, each connection has a thread of its own\n";
+            clap::Error::raw(ErrorKind::ArgumentConflict, told).exit();
+        }
         let tls = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => Some(read_acceptor(certificate, key)?),
             _ => None,

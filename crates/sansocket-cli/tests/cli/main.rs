@@ -116,6 +116,44 @@ fn ctrl_c_closes_every_client_with_1001_and_the_log_says_who_came_and_went() {
     assert!(log.contains("#2 closed by us\n") && log.contains("#3 closed by us\n"), "{log}");
 }
 
+#[cfg(unix)]
+#[test]
+fn several_threads_share_out_the_connections_and_end_together() {
+    let server = Server::start(&["--threads", "2", "--trace"]);
+    // That the system gives all of them to one thread is as likely as that a coin falls on the same side so often.
+    let mut clients: Vec<_> = (0..64).map(|_| connect(&server.url).unwrap()).collect();
+    for client in &mut clients {
+        client.send("x").unwrap();
+        assert_eq!(client.read().unwrap(), Some(Message::Text("x")));
+    }
+    let ended = thread::spawn(move || server.interrupt());
+    for client in &mut clients {
+        assert_eq!(client.read().unwrap(), None);
+        assert_eq!(client.peer_close().unwrap().code(), Some(CloseCode::GOING_AWAY));
+    }
+    let (status, log) = ended.join().unwrap();
+    assert_eq!(status.code(), Some(0), "{log}");
+    let opened = |name: &str| log.lines().filter(|line| line.starts_with(name) && line.contains(" open ")).count();
+    assert!(opened("1#") > 0 && opened("2#") > 0, "{log}");
+    assert_eq!(opened("1#") + opened("2#"), 64, "{log}");
+    // The trace calls them the same.
+    assert!(log.lines().any(|line| line.starts_with("2#1 ") && line.contains(" text ")), "{log}");
+}
+
+#[test]
+fn numbers_of_threads_that_make_no_sense_are_told() {
+    for (arguments, told) in [
+        (&["--threads", "0"][..], "from 1 to 1024"),
+        (&["--threads", "1025"], "from 1 to 1024"),
+        (&["--threads", "x"], "from 1 to 1024"),
+        (&["--threads", "2", "--backend", "std"], "--threads is for the backend mio"),
+    ] {
+        let output = sansocket().arg("serve").args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains(told), "{arguments:?}: {}", text(&output.stderr));
+    }
+}
+
 #[test]
 fn a_trace_shows_every_frame_in_one_line() {
     let server = Server::start(&[]);
@@ -254,13 +292,12 @@ fn each_kind_of_failure_has_its_exit_code() {
 fn an_address_in_use_is_told() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = sansocket().args(["serve", "--bind", &address]).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        text(&output.stderr).starts_with(&format!("sansocket: cannot listen on {address}: ")),
-        "{}",
-        text(&output.stderr)
-    );
+    for threads in ["1", "2"] {
+        let output = sansocket().args(["serve", "--bind", &address, "--threads", threads]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let told = text(&output.stderr);
+        assert!(told.starts_with(&format!("sansocket: cannot listen on {address}: ")), "{told}");
+    }
 }
 
 #[test]
