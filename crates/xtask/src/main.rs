@@ -3,6 +3,7 @@
 mod autobahn;
 mod cpu;
 mod folder;
+mod instructions;
 mod interop;
 mod memory;
 mod process;
@@ -27,6 +28,8 @@ enum Chore {
     Autobahn(autobahn::Options),
     /// Measures the processor time that a server takes for each message, beside a TCP echo.
     Cpu(cpu::Options),
+    /// Counts the instructions that the engine takes for a message.
+    Instructions(instructions::Options),
     /// Runs our client and our server against other libraries, with and without TLS.
     Interop(interop::Options),
     /// Measures the memory that a server takes for each connection.
@@ -39,6 +42,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let as_expected = match Arguments::parse().chore {
         Chore::Autobahn(options) => autobahn::run(&options)?,
         Chore::Cpu(options) => cpu::run(&options)?,
+        Chore::Instructions(options) => instructions::run(&options)?,
         Chore::Interop(options) => interop::run(&options)?,
         Chore::Memory(options) => memory::run(&options)?,
         Chore::RfcMap(options) => rfc_map::run(&options)?,
