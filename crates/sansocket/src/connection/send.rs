@@ -265,17 +265,24 @@ impl<R: Role> Connection<R> {
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
         self.check_whole()?;
-        // The short way, for most of what a server sends: the compiler knows how long the header is.
-        if self.role.is_server()
-            && let Ok(len @ 0..=125) = u8::try_from(payload.len())
-        {
-            let needed = 2 + payload.len();
+        // The short way, for most of what is sent: the compiler knows how long the header is.
+        if let Ok(len @ 0..=125) = u8::try_from(payload.len()) {
+            let needed = if self.role.is_server() { 2 } else { 6 } + payload.len();
             if out.room() < needed {
                 return Err(SendError::NoRoom);
             }
             out.reserve(needed);
-            out.put(&[0x80 | opcode.bits(), len]);
-            out.put(payload);
+            let first = 0x80 | opcode.bits();
+            match self.role.next_key() {
+                None => {
+                    out.put(&[first, len]);
+                    out.put(payload);
+                }
+                Some(key @ [a, b, c, d]) => {
+                    out.put(&[first, 0x80 | len, a, b, c, d]);
+                    apply_mask(out.put(payload), key);
+                }
+            }
             return Ok(());
         }
         self.put_frame(opcode, true, payload, out)
