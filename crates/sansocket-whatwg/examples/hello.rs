@@ -1,9 +1,6 @@
 //! The example that everybody begins with, word for word as in MDN's pages.
 //!
-//! ```sh
-//! cargo run -p sansocket-cli -- serve --port 8080 &
-//! cargo run -p sansocket-whatwg --example hello
-//! ```
+//! `cargo run -- serve --bind 127.0.0.1:8080`, and in another terminal `cargo run --package sansocket-whatwg --example hello`
 
 use sansocket_whatwg::{Event, EventType, WebSocket};
 
@@ -25,5 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // What JavaScript's event loop does by itself: until the connection is closed.
     socket.run();
-    Ok(())
+
+    // What a browser would write to its console.
+    socket.failure().map_or(Ok(()), |failure| Err(failure.to_string().into()))
 }
