@@ -22,8 +22,10 @@ use crate::object::{Object, Order, Orders};
 /// Longer messages are sent in parts of so many bytes, each a frame, so that no more than the adapter's marks allow is copied at once.
 const PART: usize = 64 * 1024;
 
-/// How much of the owner's is given to the driver before the socket has taken it.
-const BATCH: u64 = 256 * 1024;
+/// How much of the owner's is given to the driver before the socket has taken it; a message counts as some bytes more, so that empty ones come to an
+/// end, too.
+const BATCH: usize = 256 * 1024;
+const MESSAGE: usize = 16;
 
 /// One of the adapter's drivers, and what there is to be sent.
 pub(super) struct Wire {
@@ -309,6 +311,7 @@ fn open(response: &Response<'_>, object: &Object) {
 /// Sends what there is, until the driver has enough of it. Gives whether it has sent something.
 fn send(turn: &mut Turn<'_, Socket>, orders: &mut VecDeque<Order>, begun: &mut usize, under_way: &mut u64) -> bool {
     let mut has_sent = false;
+    let mut given = 0;
     if turn.driver().is_opening() {
         return has_sent;
     }
@@ -335,12 +338,13 @@ fn send(turn: &mut Turn<'_, Socket>, orders: &mut VecDeque<Order>, begun: &mut u
             break;
         };
         *under_way += part as u64;
+        given += part + MESSAGE;
         *begun += part;
         if is_done {
             *begun = 0;
             orders.pop_front();
         }
-        if sent == Sent::AboveMark || *under_way >= BATCH {
+        if sent == Sent::AboveMark || given >= BATCH {
             break;
         }
     }
