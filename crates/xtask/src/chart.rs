@@ -68,10 +68,9 @@ impl Chart {
         let values = self.series.iter().flat_map(|(_, values)| values).flatten();
         let (least, most) = values.fold((f64::MAX, 0f64), |(least, most), &value| (least.min(value), most.max(value)));
         if self.log {
-            let exponents = least.min(most).log10().floor() as i32..=most.log10().ceil() as i32;
-            let powers: Vec<_> = exponents.map(|exponent| 10f64.powi(exponent)).collect();
-            let range = powers[0]..powers[powers.len() - 1];
-            self.draw_bars(&plot, range.start, range.log_scale().with_key_points(powers))?;
+            let ticks = ticks(least..most);
+            let range = ticks[0]..ticks[ticks.len() - 1];
+            self.draw_bars(&plot, range.start, range.log_scale().with_key_points(ticks))?;
         } else {
             self.draw_bars(&plot, 0.0, 0.0..most * 1.05)?;
         }
@@ -146,6 +145,16 @@ impl Chart {
 
 type Drawn<B> = Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
 
+/// Ones, twos and fives of all powers of ten, from the last one below the range to the first one that it does not exceed.
+fn ticks(range: Range<f64>) -> Vec<f64> {
+    let exponents = range.start.log10().floor() as i32 - 1..=range.end.log10().ceil() as i32;
+    let all: Vec<_> =
+        exponents.flat_map(|exponent| [1.0, 2.0, 5.0].map(|digit| digit * 10f64.powi(exponent))).collect();
+    let first = all.iter().rposition(|tick| *tick < range.start).unwrap_or(0);
+    let last = all.iter().position(|tick| *tick >= range.end).unwrap_or(all.len() - 1);
+    all[first..=last].to_vec()
+}
+
 /// Without digits that say nothing.
 fn number(value: f64) -> String {
     format!("{}", (value * 1000.0).round() / 1000.0)
@@ -183,12 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn a_logarithmic_axis_says_so_and_has_powers_of_ten() {
+    fn a_logarithmic_axis_says_so_and_its_ticks_enclose_all_bars() {
         let svg = chart(true).svg().unwrap();
         assert!(svg.contains("ns (logarithmic)"), "{svg}");
-        for label in ["1", "10", "100", "1000"] {
+        for label in ["2", "5", "10", "20", "50", "100", "200"] {
             assert!(svg.lines().any(|line| line == label), "{label} in {svg}");
         }
+        assert_eq!(ticks(0.9..1.0), [0.5, 1.0]);
+        assert_eq!(ticks(1.0..1.0), [0.5, 1.0]);
     }
 
     #[test]

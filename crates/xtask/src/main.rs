@@ -1,7 +1,7 @@
 //! The project's own chores, as `cargo xtask <chore>`.
 
 mod autobahn;
-#[allow(dead_code)] // its callers are to come
+mod bench;
 mod chart;
 mod cpu;
 mod folder;
@@ -9,7 +9,6 @@ mod instructions;
 mod interop;
 mod memory;
 mod process;
-#[allow(dead_code)] // its callers are to come
 mod report;
 mod rfc_map;
 mod serve;
@@ -30,6 +29,8 @@ struct Arguments {
 enum Chore {
     /// Runs Autobahn|Testsuite against an adapter and compares the results with the expected ones.
     Autobahn(autobahn::Options),
+    /// Measures the engine beside its peers, and tells which goals it misses.
+    Bench(bench::Options),
     /// Measures the processor time that a server takes for each message, beside a TCP echo.
     Cpu(cpu::Options),
     /// Counts the instructions that the engine takes for a message.
@@ -45,6 +46,7 @@ enum Chore {
 fn main() -> anyhow::Result<ExitCode> {
     let as_expected = match Arguments::parse().chore {
         Chore::Autobahn(options) => autobahn::run(&options)?,
+        Chore::Bench(options) => bench::run(&options)?,
         Chore::Cpu(options) => cpu::run(&options)?,
         Chore::Instructions(options) => instructions::run(&options)?,
         Chore::Interop(options) => interop::run(&options)?,

@@ -1,5 +1,6 @@
 //! What the measurements have in common when they write into a page.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -47,16 +48,49 @@ fn compiler() -> Option<String> {
     Some(version.split(" (").next()?.trim().to_owned())
 }
 
-/// A table in Markdown. The first column holds names, all others hold numbers and stand on the right.
+/// A table in Markdown that can be read as it is, too. The first column holds names, all others hold numbers and stand on the right.
 pub(crate) fn table(header: &[String], rows: &[Vec<String>]) -> String {
-    let mut lines = vec![line(header), format!("|---|{}", "--:|".repeat(header.len() - 1))];
-    lines.extend(rows.iter().map(|row| line(row)));
-    lines.join("\n") + "\n"
+    let cells = |column: usize| rows.iter().map(move |row| &row[column]).chain([&header[column]]);
+    let widths = (0..header.len()).map(|column| cells(column).fold(3, |width, cell| width.max(cell.chars().count())));
+    let widths: Vec<_> = widths.collect();
+    let line = |cells: &[String]| {
+        let mut line = format!("| {:<width$} |", cells[0], width = widths[0]);
+        for (cell, width) in cells.iter().zip(&widths).skip(1) {
+            write!(line, " {cell:>width$} |").expect("a String takes all");
+        }
+        line + "\n"
+    };
+    let mut rule = format!("|{}|", "-".repeat(widths[0] + 2));
+    for width in &widths[1..] {
+        write!(rule, "{}:|", "-".repeat(width + 1)).expect("a String takes all");
+    }
+    let rows: String = rows.iter().map(|row| line(row)).collect();
+    format!("{}{rule}\n{rows}", line(header))
 }
 
-fn line(cells: &[String]) -> String {
-    let cells: Vec<_> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
-    format!("| {} |", cells.join(" | "))
+/// A size with the largest unit that it is a multiple of.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        bytes if bytes > 0 && bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
+        bytes if bytes > 0 && bytes % (1 << 10) == 0 => format!("{} KiB", bytes >> 10),
+        bytes => format!("{bytes} B"),
+    }
+}
+
+/// Three digits or a few more, those before the point in groups.
+pub(crate) fn number(value: f64) -> String {
+    match value {
+        value if value < 9.995 => format!("{value:.2}"),
+        value if value < 99.95 => format!("{value:.1}"),
+        value => grouped(value.round() as u64),
+    }
+}
+
+fn grouped(value: u64) -> String {
+    match value {
+        0..1000 => value.to_string(),
+        _ => format!("{},{:03}", grouped(value / 1000), value % 1000),
+    }
 }
 
 #[cfg(test)]
@@ -90,8 +124,24 @@ mod tests {
     #[test]
     fn numbers_stand_on_the_right_of_a_table() {
         let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
-        let table = table(&row(["what", "1 KiB", "1 MiB"]), &[row(["a|b", "1", "2"])]);
-        assert_eq!(table, "| what | 1 KiB | 1 MiB |\n|---|--:|--:|\n| a\\|b | 1 | 2 |\n");
+        let table = table(&row(["what", "÷", "1 MiB"]), &[row(["a", "1", "2"]), row(["longest", "1.25", "3"])]);
+        assert_eq!(
+            table,
+            "\
+| what    |    ÷ | 1 MiB |
+|---------|-----:|------:|
+| a       |    1 |     2 |
+| longest | 1.25 |     3 |
+"
+        );
+    }
+
+    #[test]
+    fn sizes_and_numbers_are_short() {
+        let sizes = [0, 16, 125, 1 << 10, 1500, 16 << 10, 1 << 20, 256 << 20].map(size);
+        assert_eq!(sizes, ["0 B", "16 B", "125 B", "1 KiB", "1500 B", "16 KiB", "1 MiB", "256 MiB"]);
+        let numbers = [0.0, 6.125, 9.999, 41.26, 99.96, 137.2, 1695.0, 2_069_486.4].map(number);
+        assert_eq!(numbers, ["0.00", "6.12", "10.0", "41.3", "100", "137", "1,695", "2,069,486"]);
     }
 
     #[test]

@@ -1,0 +1,185 @@
+//! What was measured, as tables and charts.
+
+use std::fmt::Write as _;
+
+use super::goals::Verdict;
+use super::measured::{Case, Class, OURS, TIE};
+use crate::chart::Chart;
+use crate::report;
+
+/// Ratios beyond it leave nothing of the small ones on an axis from 0.
+const FAR: f64 = 10.0;
+
+/// The table of a case, and what has to be said about it.
+pub(super) fn table(case: &Case) -> String {
+    let row = |name: String, cell: &dyn Fn(u64) -> Option<String>| {
+        let cells = case.sizes.iter().map(|&size| cell(size).unwrap_or_default());
+        [name].into_iter().chain(cells).collect::<Vec<_>>()
+    };
+    let header = row("ns".into(), &|size| Some(report::size(size)));
+    let times = case
+        .engines
+        .iter()
+        .map(|engine| row(name(case, engine), &|size| case.at(engine, size).and_then(|it| it.ns).map(report::number)));
+    let mut rows: Vec<_> = times.collect();
+    if case.sizes.iter().any(|&size| case.best_peer(size).is_some()) {
+        rows.push(row("*best peer that checks the same*".into(), &|size| Some(case.best_peer(size)?.0.to_owned())));
+        rows.push(row("*its time ÷ ours*".into(), &|size| case.best_peer(size).map(|(_, ratio)| verdict(ratio))));
+    }
+    for limit in engines(case, Class::Limit) {
+        let ratio = |size| Some(format!("{:.2}", 1.0 / case.at(limit, size)?.vs_ours?));
+        rows.push(row(format!("*our time ÷ {limit}*"), &ratio));
+    }
+    report::table(&header, &rows) + &allocations(case) + &lacks(case)
+}
+
+/// The chart of a case, if there is something to compare.
+pub(super) fn chart(case: &Case) -> Option<Chart> {
+    let ratio = |engine: &str, size| match engine {
+        OURS => case.at(engine, size).map(|_| 1.0),
+        _ => case.at(engine, size)?.vs_ours,
+    };
+    let series = case
+        .engines
+        .iter()
+        .map(|engine| (name(case, engine), case.sizes.iter().map(|&size| ratio(engine, size)).collect::<Vec<_>>()));
+    let series: Vec<_> = series.filter(|(_, ratios)| ratios.iter().any(Option::is_some)).collect();
+    let most = series.iter().flat_map(|(_, ratios)| ratios).flatten().fold(0.0, |most: f64, &ratio| most.max(ratio));
+    (series.len() > 1).then(|| Chart {
+        title: case.name.clone(),
+        unit: format!("time ÷ {OURS}'s"),
+        categories: case.sizes.iter().map(|&size| report::size(size)).collect(),
+        series,
+        log: most > FAR,
+    })
+}
+
+/// The name of a case's chart in its folder.
+pub(super) fn chart_file(case: &Case) -> String {
+    let words = case.name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    format!("engine-{}.svg", words.collect::<Vec<_>>().join("-"))
+}
+
+/// The section of a page; `origin` says where and when it was measured, `peers` which versions, `charts` is the folder beside the page.
+pub(super) fn section(cases: &[Case], verdict: &Verdict, origin: &str, peers: &str, charts: &str) -> String {
+    let mut page = format!("{origin}. {peers}.\n");
+    page.push_str(&if verdict.missed.is_empty() {
+        "\nAll goals are reached.\n".to_owned()
+    } else {
+        format!("\nGoals that are missed:\n\n{}", list(&verdict.missed))
+    });
+    for case in cases {
+        write!(page, "\n### {}\n\n", case.name).expect("a String takes all");
+        if chart(case).is_some() {
+            write!(page, "![{}: time by ours]({charts}/{})\n\n", case.name, chart_file(case))
+                .expect("a String takes all");
+        }
+        page.push_str(&table(case));
+    }
+    page
+}
+
+/// A list in Markdown.
+pub(super) fn list(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("- {line}\n")).collect()
+}
+
+/// Those with a dagger check less than we do.
+fn name(case: &Case, engine: &str) -> String {
+    let checks_less = case.of(engine).any(|it| it.lacks.is_some());
+    if checks_less { format!("{engine} †") } else { engine.to_owned() }
+}
+
+fn verdict(ratio: f64) -> String {
+    let is_tie = (1.0 / TIE..=TIE).contains(&ratio);
+    format!("{ratio:.2}{}", if is_tie { ", a tie" } else { "" })
+}
+
+fn engines(case: &Case, class: Class) -> impl Iterator<Item = &str> {
+    case.engines.iter().map(String::as_str).filter(move |engine| case.of(engine).any(|it| it.class == class))
+}
+
+/// How often each engine allocates; those of one case differ little between the sizes.
+fn allocations(case: &Case) -> String {
+    let counted = case.engines.iter().filter_map(|engine| {
+        let counts = case.of(engine).filter_map(|it| it.allocations).map(|count| (count * 100.0).round() / 100.0);
+        let (least, most) = counts.fold((f64::MAX, 0f64), |(least, most), count| (least.min(count), most.max(count)));
+        match least {
+            f64::MAX => None,
+            least if least == most => Some(format!("{engine} {most}")),
+            least => Some(format!("{engine} {least} to {most}")),
+        }
+    });
+    match counted.collect::<Vec<_>>() {
+        counted if counted.is_empty() => String::new(),
+        counted => format!("\nAllocations per message: {}.\n", counted.join(", ")),
+    }
+}
+
+fn lacks(case: &Case) -> String {
+    let lacks =
+        case.engines.iter().filter_map(|engine| Some((engine, case.of(engine).find_map(|it| it.lacks.as_ref())?)));
+    match lacks.map(|(engine, lacks)| format!("{engine} {lacks}")).collect::<Vec<_>>() {
+        lacks if lacks.is_empty() => String::new(),
+        lacks => format!("\n† checks less: {}.\n", lacks.join("; ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::measured::{CANNED, parse};
+    use super::*;
+
+    #[test]
+    fn a_table_has_engines_as_rows_and_sizes_as_columns_with_ratios_below() {
+        assert_eq!(
+            table(&parse(CANNED).unwrap()[0]),
+            "\
+| ns                               |            1 KiB |       1 MiB |
+|----------------------------------|-----------------:|------------:|
+| sansocket                        |             40.0 |      57,000 |
+| sansocket as_bytes               |             38.0 |             |
+| tungstenite                      |              137 |     101,337 |
+| tokio-websockets                 |             42.0 |             |
+| websocket-sans-io †              |             20.0 |             |
+| bare parser                      |             30.0 |             |
+| *best peer that checks the same* | tokio-websockets | tungstenite |
+| *its time ÷ ours*                |      1.04, a tie |        1.80 |
+| *our time ÷ bare parser*         |             1.33 |             |
+
+Allocations per message: sansocket 0 to 0.5, sansocket as_bytes 0, tungstenite 1 to 2, tokio-websockets 1.5, bare parser 0.
+
+† checks less: websocket-sans-io lets pass all.
+"
+        );
+    }
+
+    #[test]
+    fn a_ratio_within_a_tenth_is_a_tie() {
+        let verdicts = [0.9, 0.92, 1.0, 1.09, 1.11].map(verdict);
+        assert_eq!(verdicts, ["0.90", "0.92, a tie", "1.00, a tie", "1.09, a tie", "1.11"]);
+    }
+
+    #[test]
+    fn a_chart_shows_ratios_and_is_logarithmic_if_they_are_far_apart() {
+        let chart = |run: &str| chart(&parse(run).unwrap()[0]).unwrap();
+        let shown = chart(CANNED);
+        assert!(!shown.log);
+        assert_eq!(shown.series[0], ("sansocket".into(), vec![Some(1.0), Some(1.0)]));
+        assert_eq!(shown.series[2], ("tungstenite".into(), vec![Some(3.4), Some(1.8)]));
+        assert_eq!(shown.series[4], ("websocket-sans-io †".into(), vec![Some(0.5), None]));
+        assert!(chart(&CANNED.replace("3.4", "20.0")).log);
+    }
+
+    #[test]
+    fn a_section_tells_what_is_missed_and_has_a_chart_where_there_is_something_to_compare() {
+        let cases = parse(CANNED).unwrap();
+        let missed = Verdict { missed: vec!["receive: slow".into()], ..Verdict::default() };
+        let page = section(&cases, &missed, "two cores, 2026-11-26", "tungstenite 0.30.0", "performance");
+        let head = "two cores, 2026-11-26. tungstenite 0.30.0.\n\nGoals that are missed:\n\n- receive: slow\n\n### receive/server/binary\n\n";
+        assert!(page.starts_with(head), "{page}");
+        assert!(page.contains("](performance/engine-receive-server-binary.svg)\n\n| ns "), "{page}");
+        assert!(page.contains("\n### something/new\n\n| ns        | 125 B |\n"), "{page}");
+        assert!(section(&cases, &Verdict::default(), "", "", "").contains("All goals are reached."));
+    }
+}
