@@ -23,9 +23,10 @@ mod wire;
 
 use std::env;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sansocket::deflate::Config;
+use sansocket_benches::{Median, Run, compare_in_step, medians};
 use zlib_rs::{Deflate, DeflateConfig, Inflate};
 
 use codec::{Codec, Compressor, Decompressor};
@@ -65,9 +66,6 @@ trait Echo {
     /// Echoes the next `count` messages, and shows each to `each`, whole and contiguous.
     fn echo(&mut self, count: usize, each: impl FnMut(&[u8]));
 }
-
-/// Does something so many times.
-type Run<'r> = Box<dyn FnMut(usize) + 'r>;
 
 fn main() {
     let tables: [(&str, fn()); 6] = [
@@ -118,7 +116,7 @@ fn echo() {
 
 fn run<'r>(mut echo: impl Echo + 'r) -> Run<'r> {
     Box::new(move |count| {
-        echo.echo(count, |message| {
+        echo.echo(count as usize, |message| {
             black_box(message);
         });
     })
@@ -171,7 +169,7 @@ fn settings<const N: usize>(name: &str, values: [u8; N], with: fn(Setting, u8) -
 fn compress(mut compressor: Compressor, sample: &Sample) -> Run<'_> {
     let mut messages = sample.messages.iter().cycle();
     Box::new(move |count| {
-        for message in messages.by_ref().take(count) {
+        for message in messages.by_ref().take(count as usize) {
             black_box(compressor.compress(message.as_bytes()));
         }
     })
@@ -253,11 +251,11 @@ fn servers() {
             let stream = Stream::new(&sample, setting);
             let mut servers = [Kind::Sansocket("mio"), Kind::Sansocket("std"), Kind::Ws]
                 .map(|kind| Server::start(kind, setting, &sample, &stream));
-            let mut round = || servers.each_mut().map(|server| server.run(LOOPBACK_TURN));
+            let mut round = || servers.each_mut().map(|server| server.run(LOOPBACK_TURN)).to_vec();
             // The first ones are for caches and compilers.
             round();
             round();
-            let [mio, std, ws] = medians(&(0..rounds(7)).map(|_| round()).collect::<Vec<_>>());
+            let [mio, std, ws] = array(medians(&(0..rounds(7)).map(|_| round()).collect::<Vec<_>>()));
             println!(
                 "| {}, {} | {:.0} | {:.0} | {:.0} | {:.2} | {:.2} |",
                 sample.name,
@@ -276,21 +274,9 @@ fn mean_len(messages: &[Vec<u8>]) -> usize {
     messages.iter().map(Vec::len).sum::<usize>() / messages.len()
 }
 
-/// Nanoseconds for each time, and as a multiple of what the first one takes.
-struct Median {
-    time: f64,
-    ratio: f64,
-}
-
-/// Runs all in turns.
-fn compare<const N: usize>(mut runs: [Run<'_>; N]) -> [Median; N] {
-    // All run equally often, so that all are at the same message.
-    let mut count = 1;
-    while runs.iter_mut().map(|run| time(run, count)).sum::<Duration>() < TURN * N as u32 {
-        count *= 2;
-    }
-    let mut round = || runs.each_mut().map(|run| time(run, count).as_nanos() as f64 / count as f64);
-    medians(&(0..rounds(41)).map(|_| round()).collect::<Vec<_>>())
+/// Runs all in turns, equally often.
+fn compare<const N: usize>(runs: [Run<'_>; N]) -> [Median; N] {
+    array(compare_in_step(runs.into(), TURN, rounds(41)))
 }
 
 /// How many rounds, unless `ROUNDS` says otherwise.
@@ -298,21 +284,6 @@ fn rounds(default: usize) -> usize {
     env::var("ROUNDS").map_or(default, |rounds| rounds.parse().expect("ROUNDS is a number"))
 }
 
-fn medians<const N: usize>(rounds: &[[f64; N]]) -> [Median; N] {
-    std::array::from_fn(|index| Median {
-        time: median(rounds.iter().map(|round| round[index])),
-        ratio: median(rounds.iter().map(|round| round[index] / round[0])),
-    })
-}
-
-fn time(run: &mut Run<'_>, count: usize) -> Duration {
-    let start = Instant::now();
-    run(count);
-    start.elapsed()
-}
-
-fn median(numbers: impl Iterator<Item = f64>) -> f64 {
-    let mut numbers: Vec<f64> = numbers.collect();
-    numbers.sort_by(f64::total_cmp);
-    numbers[numbers.len() / 2]
+fn array<const N: usize>(medians: Vec<Median>) -> [Median; N] {
+    medians.try_into().expect("one for each that was compared")
 }

@@ -1,0 +1,200 @@
+//! The engine, driven as an adapter would drive it.
+
+use std::hint::black_box;
+use std::io::{IoSlice, Read, Write};
+use std::ops::Range;
+
+use sansocket::{Connection, Event, Limits, Messages, Negotiated, Role, Text};
+
+use crate::wire::{Payload, Sink, Wire};
+use crate::{READ_BUFFER, Receive, Refused, Send, WRITE_BUFFER};
+
+/// With so many bytes of a frame to come, they are read straight into their message, and no more than so many at once.
+const READ_STRAIGHT: u64 = 4 << 10;
+const LONGEST_READ: u64 = 256 << 10;
+
+const LIMITS: Limits = Limits { message: u64::MAX, ..Limits::DEFAULT };
+
+fn connection<R: Role>(role: R) -> Connection<R> {
+    Connection::new(role, Negotiated::default(), LIMITS)
+}
+
+pub(crate) struct Receiver<R, L> {
+    connection: Connection<R>,
+    wire: Wire,
+    buffer: Vec<u8>,
+    /// What of the buffer is not yet received.
+    unread: Range<usize>,
+    /// Joins what a read or a frame has cut.
+    messages: Messages,
+    /// Replies, of which there are none here.
+    out: Vec<u8>,
+    /// Looks at a text before it is taken as bytes.
+    look: L,
+}
+
+impl<R: Role, L: Fn(&Text<'_>)> Receiver<R, L> {
+    pub(crate) fn new(role: R, wire: Wire, look: L) -> Self {
+        Self {
+            connection: connection(role),
+            wire,
+            buffer: vec![0; READ_BUFFER],
+            unread: 0..0,
+            messages: Messages::new(),
+            out: Vec::new(),
+            look,
+        }
+    }
+}
+
+impl<R: Role, L: Fn(&Text<'_>)> Receive for Receiver<R, L> {
+    fn receive(&mut self, mut count: u64, mut each: impl FnMut(&[u8])) -> Result<(), Refused> {
+        let Self { connection, wire, buffer, unread, messages, out, look } = self;
+        let mut input = &mut buffer[unread.clone()];
+        while count > 0 {
+            let piece = match connection.receive(&mut input, out) {
+                Some(Event::Binary(binary)) if binary.is_whole() => {
+                    each(binary.as_bytes());
+                    count -= 1;
+                    continue;
+                }
+                Some(Event::Text(text)) if text.is_whole() => {
+                    look(&text);
+                    each(text.as_bytes());
+                    count -= 1;
+                    continue;
+                }
+                Some(event) => event.piece().ok_or(Refused)?,
+                None => {
+                    let left = connection.payload_left();
+                    if left >= READ_STRAIGHT
+                        && let Some(room) = messages.room(left.min(LONGEST_READ)).map_err(|_| Refused)?
+                    {
+                        let len = wire.read(room).expect("memory can be read");
+                        if messages.received(len, connection) {
+                            each(messages.message().expect("it is whole").as_bytes());
+                            count -= 1;
+                        }
+                        continue;
+                    }
+                    unread.end = wire.read(buffer).expect("memory can be read");
+                    input = &mut buffer[..unread.end];
+                    if input.is_empty() {
+                        return Err(Refused);
+                    }
+                    continue;
+                }
+            };
+            if piece.is_last() {
+                each(messages.finish(piece).map_err(|_| Refused)?.as_bytes());
+                count -= 1;
+            } else {
+                messages.append(piece).map_err(|_| Refused)?;
+            }
+        }
+        unread.start = unread.end - input.len();
+        Ok(())
+    }
+}
+
+/// Takes messages of any length piece by piece, and keeps nothing of them.
+pub(crate) fn stream<R: Role>(role: R, mut wire: impl Read) -> impl FnMut(u64) {
+    let mut connection = connection(role);
+    let mut buffer = vec![0; READ_BUFFER];
+    let (mut unread, mut out) = (0..0, Vec::new());
+    move |mut count| {
+        let mut input = &mut buffer[unread.clone()];
+        while count > 0 {
+            match connection.receive(&mut input, &mut out) {
+                Some(Event::Binary(piece)) => {
+                    black_box(piece.as_bytes());
+                    count -= u64::from(piece.is_last());
+                }
+                Some(other) => unreachable!("{other:?}"),
+                None => {
+                    unread.end = wire.read(&mut buffer).expect("memory can be read");
+                    input = &mut buffer[..unread.end];
+                }
+            }
+        }
+        unread.start = unread.end - input.len();
+    }
+}
+
+/// Takes messages of which no call gets more than one byte. Receives `count` bytes.
+pub(crate) fn byte_by_byte<R: Role>(role: R, mut wire: Wire) -> impl FnMut(u64) {
+    let mut connection = connection(role);
+    let mut buffer = vec![0; READ_BUFFER];
+    let (mut unread, mut out) = (0..0, Vec::new());
+    move |count| {
+        for _ in 0..count {
+            if unread.is_empty() {
+                unread = 0..wire.read(&mut buffer).expect("memory can be read");
+            }
+            let mut input = &mut buffer[unread.start..=unread.start];
+            unread.start += 1;
+            while let Some(event) = connection.receive(&mut input, &mut out) {
+                black_box(event.piece());
+            }
+        }
+    }
+}
+
+/// From so many bytes of payload on, an adapter of a server writes them from where they lie.
+const GATHERED: usize = 4 << 10;
+
+pub(crate) struct Sender<R> {
+    connection: Connection<R>,
+    out: Vec<u8>,
+    sink: Sink,
+    /// Whether long payloads are written from where they lie, or copied, too.
+    gathers: bool,
+}
+
+impl<R: Role> Sender<R> {
+    /// As the adapters do it: a server does not copy long payloads.
+    pub(crate) fn new(role: R) -> Self {
+        let connection = connection(role);
+        let gathers = connection.is_server();
+        Self { connection, out: Vec::new(), sink: Sink::new(), gathers }
+    }
+
+    /// Copies everything into its buffer.
+    pub(crate) fn copying(role: R) -> Self {
+        Self { gathers: false, ..Self::new(role) }
+    }
+
+    fn flush(&mut self) {
+        self.sink.write_all(&self.out).expect("memory can be written");
+        self.out.clear();
+    }
+}
+
+impl<R: Role> Send for Sender<R> {
+    fn send(&mut self, payload: Payload, count: u64) {
+        for _ in 0..count {
+            let payload = black_box(payload);
+            let sent = match payload {
+                _ if self.gathers && payload.len() >= GATHERED => {
+                    self.connection.send_header(payload.kind(), payload.len() as u64, true, &mut self.out)
+                }
+                Payload::Binary(bytes) => self.connection.send_binary(bytes, &mut self.out),
+                Payload::Text(text) => self.connection.send_text(text, &mut self.out),
+            };
+            sent.expect("the connection is open");
+            if self.gathers && payload.len() >= GATHERED {
+                let slices = [IoSlice::new(&self.out), IoSlice::new(payload.as_bytes())];
+                let written = self.sink.write_vectored(&slices).expect("memory can be written");
+                assert_eq!(written, self.out.len() + payload.len());
+                self.out.clear();
+            } else if self.out.len() > WRITE_BUFFER {
+                self.flush();
+            }
+        }
+    }
+
+    fn written(&mut self) -> Vec<u8> {
+        self.flush();
+        self.sink.kept()
+    }
+}
