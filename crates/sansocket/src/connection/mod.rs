@@ -8,7 +8,7 @@ pub use closing::{EndedBy, Ending, NextStep, Place};
 #[cfg(feature = "deflate")]
 pub(crate) use send::check_text;
 
-use closing::{Closing, Happening};
+use closing::{Closing, Happening, Reply};
 
 use crate::event::Kind;
 use crate::frame::MAX_CONTROL_PAYLOAD;
@@ -80,12 +80,17 @@ pub struct Connection<R> {
 /// What the next byte of input belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// A frame's header.
+    /// A new message's first header, or that of a control frame; nothing of it has come. Nearly all messages begin here, and for most of
+    /// them it is all that has to be known.
+    BetweenMessages,
+    /// A frame's header of which a part is held, or one between fragments.
     Header,
     /// A data frame's payload.
     Data,
     /// A control frame's payload.
     Control,
+    /// Nothing: it does not count any more.
+    Over,
 }
 
 /// A message on its way in.
@@ -126,7 +131,7 @@ impl<R: Role> Connection<R> {
             negotiated,
             limits,
             closing: Closing::Open,
-            phase: Phase::Header,
+            phase: Phase::BetweenMessages,
             incoming: None,
             payload_left: 0,
             key: [0; 4],
@@ -239,12 +244,22 @@ impl<R: Role> Connection<R> {
     /// Which of the two does not matter: whether a connection ended clean is decided by its closing handshake alone
     /// (RFC 6455, section 7.1.4).
     pub fn receive_eof(&mut self) {
-        let place = match (self.phase, self.incoming) {
-            (Phase::Data | Phase::Control, _) => Place::InPayload,
-            (Phase::Header, _) if self.held > 0 => Place::InHeader,
-            (Phase::Header, Some(_)) => Place::BetweenFragments,
-            (Phase::Header, None) => Place::BetweenMessages,
+        let place = match self.phase {
+            Phase::Data | Phase::Control => Place::InPayload,
+            Phase::Header if self.held > 0 => Place::InHeader,
+            Phase::Header => Place::BetweenFragments,
+            Phase::BetweenMessages | Phase::Over => Place::BetweenMessages,
         };
-        self.closing.on(Happening::TransportEnd(place));
+        self.on(Happening::TransportEnd(place));
+    }
+
+    /// Takes note of what concerns the end, and says what has to be written.
+    fn on(&mut self, happening: Happening) -> Reply {
+        let reply = self.closing.on(happening);
+        // 7.1.7: a failed connection's input is not processed; 5.5.1: nor is what follows a Close.
+        if !self.closing.may_receive() {
+            self.phase = Phase::Over;
+        }
+        reply
     }
 }

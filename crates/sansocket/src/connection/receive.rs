@@ -36,7 +36,11 @@ impl<R: Role> Connection<R> {
         } else if self.closing.may_receive() {
             return None;
         }
-        self.receive_any(input, out)
+        // Through memory of its own. An event that the short way gives then stays in registers: 107 instructions instead of 126 for a
+        // message of 16 bytes.
+        let mut event = None;
+        self.receive_any(input, out, &mut event);
+        event
     }
 
     /// Whether `input` holds the rest of a message's last frame: without more input, `receive` will give the last piece of a message (a
@@ -57,11 +61,10 @@ impl<R: Role> Connection<R> {
     /// The data frame that `input` begins with or continues, if it does.
     fn data_ahead(&self, input: &[u8]) -> Option<DataAhead> {
         match self.phase {
-            _ if !self.closing.may_receive() => None,
-            Phase::Control => None,
+            Phase::Control | Phase::Over => None,
             Phase::Data if self.incoming.is_some_and(|incoming| incoming.compressed) => None,
             Phase::Data => Some(DataAhead { fin: self.fin, left: self.payload_left, there: input.len() }),
-            Phase::Header => {
+            Phase::BetweenMessages | Phase::Header => {
                 let (joined, len) = self.join_header(input);
                 let (header, end) = FrameHeader::parse(&joined[..len]).ok().flatten()?;
                 let there = input.len() - (end - usize::from(self.held));
@@ -86,7 +89,9 @@ impl<R: Role> Connection<R> {
         input: &mut &'b mut [u8],
         out: &mut (impl Output + ?Sized),
     ) -> Option<Event<'b>> {
-        let between_messages = self.phase == Phase::Header && self.held == 0 && self.incoming.is_none();
+        if self.phase != Phase::BetweenMessages {
+            return None;
+        }
         let &[first, second, high, low, ..] = &**input else { return None };
         // FIN, no reserved bit, text or binary.
         let kind = match first {
@@ -95,22 +100,22 @@ impl<R: Role> Connection<R> {
             _ => return None,
         };
         let masked = self.role.is_server();
-        if !between_messages || !self.closing.may_receive() || (second & 0x80 != 0) != masked {
-            return None;
-        }
-        let (payload_len, length_end) = match second & 0x7F {
+        // Where a mask is missing, or there is one that should not be, this is 128 or more.
+        let (payload_len, length_end) = match second ^ if masked { 0x80 } else { 0 } {
             len @ 0..=125 => (usize::from(len), 2),
-            126 => (usize::from(u16::from_be_bytes([high, low])), 4),
+            126 => match u16::from_be_bytes([high, low]) {
+                // This is not the shortest form.
+                ..=125 => return None,
+                len => (usize::from(len), 4),
+            },
             _ => return None,
         };
-        let (key, start) =
-            if masked { (*input[length_end..].first_chunk()?, length_end + 4) } else { ([0; 4], length_end) };
-        // What is too long, not in its shortest form, or not whole is for the long way.
-        let minimal = length_end == 2 || payload_len > 125;
-        if !minimal || payload_len as u64 > self.limits.message || payload_len > input.len() - start {
+        if payload_len as u64 > self.limits.message {
             return None;
         }
-        let payload = &mut advance(input, start + payload_len)[start..];
+        let start = length_end + if masked { 4 } else { 0 };
+        let (header, payload) = input.split_off_mut(..start + payload_len)?.split_at_mut(start);
+        let key = if masked { *header.last_chunk()? } else { [0; 4] };
         Some(match kind {
             Kind::Binary => {
                 if masked {
@@ -133,25 +138,29 @@ impl<R: Role> Connection<R> {
 
     /// The long way, for everything.
     #[inline(never)]
-    fn receive_any<'b>(&mut self, input: &mut &'b mut [u8], out: &mut (impl Output + ?Sized)) -> Option<Event<'b>> {
-        loop {
-            // 7.1.7: a failed connection's input is not processed; 5.5.1: nor is what follows a Close.
-            if !self.closing.may_receive() {
-                *input = &mut [];
-                return None;
-            }
+    fn receive_any<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        out: &mut (impl Output + ?Sized),
+        event: &mut Option<Event<'b>>,
+    ) {
+        *event = loop {
             let taken = match self.phase {
-                Phase::Header => self.take_header(input),
+                Phase::BetweenMessages | Phase::Header => self.take_header(input),
                 Phase::Control => self.take_control(input, out),
                 Phase::Data => self.take_data(input),
+                Phase::Over => {
+                    *input = &mut [];
+                    break None;
+                }
             };
             match taken {
-                Ok(Taken::Event(event)) => return Some(event),
+                Ok(Taken::Event(event)) => break Some(event),
                 Ok(Taken::Progress) => {}
-                Ok(Taken::NeedMore) => return None,
-                Err(error) => return Some(self.violation(error, out)),
+                Ok(Taken::NeedMore) => break None,
+                Err(error) => break Some(self.violation(error, out)),
             }
-        }
+        };
     }
 
     #[cold]
@@ -182,6 +191,7 @@ impl<R: Role> Connection<R> {
             self.small[..len].copy_from_slice(&joined[..len]);
             self.held = small_len(len);
             self.control_len = 0;
+            self.phase = Phase::Header;
             *input = &mut [];
         }
         Ok(Taken::NeedMore)
@@ -270,7 +280,7 @@ impl<R: Role> Connection<R> {
         }
         self.held = 0;
         self.control_len = small_len(end);
-        self.phase = Phase::Header;
+        self.phase = if self.incoming.is_none() { Phase::BetweenMessages } else { Phase::Header };
         let payload = self.small;
         let payload = &payload[..end];
         match self.control {
@@ -321,7 +331,9 @@ impl<R: Role> Connection<R> {
         if last && !self.cut.is_empty() {
             return Err(ProtocolError::InvalidUtf8);
         }
-        if frame_ends {
+        if last {
+            self.phase = Phase::BetweenMessages;
+        } else if frame_ends {
             self.phase = Phase::Header;
         }
         self.incoming = (!last).then_some(Incoming { begun: true, ..incoming });
