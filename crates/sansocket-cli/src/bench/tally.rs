@@ -1,30 +1,27 @@
 //! What one turn of a connection means to the whole.
 
-use std::collections::VecDeque;
+use std::fmt;
 
-use hdrhistogram::Histogram;
 use sansocket_mio::{CloseCode, EndedBy, Ending, Event, Message, OpenError, Stream, Time, TlsError, Turn};
 
-use super::payload::Payload;
+use super::counts::Counts;
+use super::errors::Fault;
+use super::task::Task;
+use super::under_way::{Plan, UnderWay};
 
 /// No further message is sent on a connection while more bytes than this wait for its socket.
 const QUEUED: usize = 256 * 1024;
 
-/// The longest latency that can be told from a longer one, in nanoseconds: an hour.
-const LONGEST: u64 = 3_600_000_000_000;
-
-/// How many errors are told one by one.
-const TOLD: u64 = 10;
-
 const NO_ECHO: &str = "a message has come that is no echo, because nothing was sent";
 
-/// What is to be done, and what has come of it so far.
+/// What is to be done by one thread, and what has come of it so far.
 #[derive(Debug)]
-pub(super) struct Tally {
-    payload: Payload,
-    in_flight: usize,
-    /// Until when messages are sent and counted. `None`: none is sent yet.
-    pub(super) end: Option<Time>,
+pub(super) struct Tally<'t> {
+    pub(super) task: &'t Task,
+    /// When messages leave, and until when echoes are in time. It ends where it starts until the start is known.
+    pub(super) plan: Plan,
+    /// Whether messages that are due may leave.
+    pub(super) is_sending: bool,
     /// Connections whose opening is under way.
     pub(super) connecting: usize,
     /// Those that were opened.
@@ -37,25 +34,19 @@ pub(super) struct Tally {
     pub(super) closing: usize,
     /// Messages on the way, on connections that take part.
     pub(super) on_the_way: usize,
-    /// Echoes that have arrived in time.
-    pub(super) messages: u64,
     /// When an echo has arrived last.
     pub(super) last_echo: Time,
-    /// In nanoseconds.
-    pub(super) latencies: Histogram<u64>,
-    pub(super) errors: Errors,
+    /// Since they were taken last.
+    pub(super) counts: Counts,
 }
 
 /// What is known of one connection.
 #[derive(Debug)]
 pub(super) struct Progress {
-    /// Counted from 0.
-    number: usize,
     stage: Stage,
     /// Whether an echo was compared byte by byte.
     compared: bool,
-    /// When those messages were sent whose echoes have not arrived.
-    sent: VecDeque<Time>,
+    under_way: UnderWay,
 }
 
 /// What a connection is doing.
@@ -72,7 +63,17 @@ enum Stage {
 
 impl Progress {
     pub(super) const fn new(number: usize) -> Self {
-        Self { number, stage: Stage::Opening, compared: false, sent: VecDeque::new() }
+        Self { stage: Stage::Opening, compared: false, under_way: UnderWay::new(number) }
+    }
+
+    /// The connection's number, counted from 0.
+    const fn number(&self) -> usize {
+        self.under_way.connection()
+    }
+
+    /// How many messages have left so far.
+    pub(super) const fn sent(&self) -> u64 {
+        self.under_way.sent()
     }
 
     /// Whether nothing but its end is to be waited for.
@@ -81,30 +82,21 @@ impl Progress {
     }
 }
 
-impl Tally {
-    pub(super) fn new(payload: Payload, in_flight: usize) -> Self {
-        // From a nanosecond on, in three digits.
-        let latencies = Histogram::new_with_bounds(1, LONGEST, 3).expect("these bounds are good ones");
+impl<'t> Tally<'t> {
+    pub(super) fn new(task: &'t Task) -> Self {
         Self {
-            payload,
-            in_flight,
-            end: None,
+            task,
+            plan: Plan { pace: task.pace, start: Time::default(), end: Time::default() },
+            is_sending: false,
             connecting: 0,
             opened: 0,
             open: 0,
             failed_in_a_row: 0,
             closing: 0,
             on_the_way: 0,
-            messages: 0,
             last_echo: Time::default(),
-            latencies,
-            errors: Errors::default(),
+            counts: Counts::new(),
         }
-    }
-
-    /// The bytes of a message.
-    pub(super) const fn message_size(&self) -> usize {
-        self.payload.size()
     }
 
     /// Takes what has come, and sends what is due. `now` is when the turn has begun.
@@ -128,7 +120,7 @@ impl Tally {
                 Event::NotOpened(error) => {
                     progress.stage = Stage::Over;
                     self.connecting -= 1;
-                    self.not_opened(progress.number, &explain(error));
+                    self.not_opened(progress.number(), &explain(error));
                 }
                 Event::End(ending) => self.on_end(turn, progress, &ending),
                 // Nothing comes in parts unless one asks for it, and nobody requests anything from a client.
@@ -143,27 +135,27 @@ impl Tally {
         match progress.stage {
             Stage::Open => {}
             // One that was given up may still arrive.
-            Stage::Closing if progress.sent.pop_front().is_none() => {
-                return self.errors.tell(1, format_args!("connection {}: {NO_ECHO}", progress.number + 1));
+            Stage::Closing if progress.under_way.arrive(&self.plan).is_none() => {
+                return self.tell(Fault::Unasked, 1, progress.number(), NO_ECHO);
             }
             Stage::Closing | Stage::Opening | Stage::Over => return,
         }
-        let verified = match progress.sent.pop_front() {
-            None => Err(String::from(NO_ECHO)),
-            Some(sent) => {
+        let verified = match progress.under_way.arrive(&self.plan) {
+            None => Err((Fault::Unasked, String::from(NO_ECHO))),
+            Some(since) => {
                 self.on_the_way -= 1;
-                self.payload.compare(progress.number, echo, !progress.compared).map(|()| sent)
+                let compared = self.task.payload.compare(progress.number(), echo, !progress.compared);
+                compared.map(|()| since).map_err(|error| (Fault::WrongEcho, error))
             }
         };
         match verified {
-            Ok(sent) => {
+            Ok(since) => {
                 progress.compared = true;
                 self.last_echo = now;
-                self.messages += u64::from(self.end.is_some_and(|end| now < end));
-                self.latencies.saturating_record(now.as_nanos() - sent.as_nanos());
+                self.counts.arrive(since, now, now < self.plan.end);
             }
-            Err(error) => {
-                self.disqualify(progress, &error);
+            Err((fault, error)) => {
+                self.disqualify(progress, fault, &error);
                 // Whoever runs that server may want to know. It is of no interest whether it does.
                 let _ = turn.close(CloseCode::POLICY_VIOLATION, "not an echo");
             }
@@ -175,14 +167,18 @@ impl Tally {
             Stage::Open => {
                 let driver = turn.driver();
                 let reason = driver.peer_close().map_or("", |close| close.reason());
-                let error = match (ending.by(), driver.error()) {
+                let (fault, error) = match (ending.by(), driver.error()) {
                     // Escaped: what a server says must not get at a terminal.
-                    (EndedBy::Peer, _) => format!("the server has closed it: {} {reason:?}", ending.code()),
-                    (EndedBy::Failure(error), _) => format!("the server violated the protocol: {error}"),
-                    (_, Some(error)) => format!("{ending}: {error}"),
-                    (_, None) => format!("{ending}: the stream ended without a Close"),
+                    (EndedBy::Peer, _) => {
+                        (Fault::ClosedByServer, format!("the server has closed it: {} {reason:?}", ending.code()))
+                    }
+                    (EndedBy::Failure(error), _) => {
+                        (Fault::ProtocolViolation, format!("the server violated the protocol: {error}"))
+                    }
+                    (_, Some(error)) => (Fault::Lost, format!("{ending}: {error}")),
+                    (_, None) => (Fault::Lost, format!("{ending}: the stream ended without a Close")),
                 };
-                self.disqualify(progress, &error);
+                self.disqualify(progress, fault, &error);
             }
             Stage::Closing if ending.is_clean() => {
                 self.closing -= 1;
@@ -193,19 +189,23 @@ impl Tally {
         }
     }
 
-    /// Sends as many messages as are to be on their way.
+    /// Sends the messages that are due, as far as there is room for them.
     #[inline]
     fn send<S: Stream>(&mut self, turn: &mut Turn<'_, S>, progress: &mut Progress, now: Time) {
-        if progress.stage != Stage::Open || self.end.is_none_or(|end| end <= now) {
+        if progress.stage != Stage::Open || !self.is_sending {
             return;
         }
-        while progress.sent.len() < self.in_flight && turn.driver().queued() <= QUEUED {
+        while progress.under_way.len() < self.task.in_flight
+            && let Some(due) = progress.under_way.next(&self.plan, now)
+            && turn.driver().queued() <= QUEUED
+        {
             // It refuses because the server has just closed, which will be told as the end.
-            if turn.send(self.payload.message(progress.number)).is_err() {
+            if turn.send(self.task.payload.message(progress.number())).is_err() {
                 break;
             }
-            progress.sent.push_back(now);
+            progress.under_way.leave(&self.plan, due);
             self.on_the_way += 1;
+            self.counts.leave(self.plan.pace.map(|_| due), now);
         }
     }
 
@@ -221,31 +221,33 @@ impl Tally {
     }
 
     /// The echoes of a connection that have not arrived will not be waited for any more.
-    pub(super) fn give_up(&mut self, progress: &Progress) {
-        if progress.stage == Stage::Open && !progress.sent.is_empty() {
-            let lost = progress.sent.len();
-            self.errors.tell(
-                lost as u64,
-                format_args!("connection {}: messages without an echo: {lost}", progress.number + 1),
-            );
+    pub(super) fn give_up(&self, progress: &Progress) {
+        let lost = progress.under_way.len();
+        if progress.stage == Stage::Open && lost > 0 {
+            self.tell(Fault::NoEcho, lost as u64, progress.number(), format_args!("messages without an echo: {lost}"));
         }
     }
 
     pub(super) fn not_opened(&mut self, number: usize, error: &str) {
         self.failed_in_a_row += 1;
-        self.errors.tell(1, format_args!("connection {}: {error}", number + 1));
+        self.tell(Fault::NotOpened, 1, number, error);
     }
 
     /// An error: the connection takes no further part.
-    fn disqualify(&mut self, progress: &mut Progress, error: &str) {
+    fn disqualify(&mut self, progress: &mut Progress, fault: Fault, error: &str) {
         self.leave(progress);
         progress.stage = Stage::Over;
-        self.errors.tell(1, format_args!("connection {}: {error}", progress.number + 1));
+        self.tell(fault, 1, progress.number(), error);
     }
 
-    fn leave(&mut self, progress: &mut Progress) {
+    fn leave(&mut self, progress: &Progress) {
         self.open -= 1;
-        self.on_the_way -= progress.sent.len();
+        self.on_the_way -= progress.under_way.len();
+    }
+
+    /// Tells about errors of the connection with that number.
+    fn tell(&self, fault: Fault, count: u64, number: usize, what: impl fmt::Display) {
+        self.task.tell(fault, count, format_args!("connection {}: {what}", number + 1));
     }
 }
 
@@ -254,34 +256,5 @@ fn explain(error: OpenError) -> String {
     match error {
         OpenError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => TlsError::from(error).to_string(),
         error => error.to_string(),
-    }
-}
-
-/// Counts errors and tells the first of them.
-#[derive(Debug, Default)]
-pub(super) struct Errors {
-    count: u64,
-    lines: u64,
-    /// What the lines stand for that were told.
-    told: u64,
-}
-
-impl Errors {
-    /// Tells about `count` of them.
-    pub(super) fn tell(&mut self, count: u64, what: std::fmt::Arguments<'_>) {
-        self.count += count;
-        if self.lines < TOLD {
-            self.lines += 1;
-            self.told += count;
-            eprintln!("sansocket: {what}");
-        }
-    }
-
-    /// Says how many there are that were not told, and gives the number of all.
-    pub(super) fn finish(&self) -> u64 {
-        if self.count > self.told {
-            eprintln!("sansocket: and {} more errors", self.count - self.told);
-        }
-        self.count
     }
 }

@@ -43,6 +43,11 @@ impl Target {
         result.with_context(failed)
     }
 
+    /// The same one for somebody else, who gets the first connection if it is not used yet.
+    pub(super) fn share(&mut self) -> Self {
+        Self { first: self.first.take(), ..*self }
+    }
+
     /// Begins to connect.
     pub(super) fn connect(&mut self) -> io::Result<TcpStream> {
         match self.first.take() {

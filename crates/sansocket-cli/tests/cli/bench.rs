@@ -15,7 +15,7 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
 }
 
 /// A server for so many connections, each on a thread of its own; its URL, and how they have ended.
-fn server<T: Send + 'static>(
+pub(crate) fn server<T: Send + 'static>(
     connections: usize,
     serve: impl Fn(usize, TcpStream) -> T + Copy + Send + 'static,
 ) -> (String, JoinHandle<Vec<T>>) {
@@ -33,9 +33,11 @@ fn server<T: Send + 'static>(
     (url, accepting)
 }
 
-/// A run of one connection against a server that does with each message whatever `answer` does; what it says of its errors.
+/// A run of one connection against a server that does with each message whatever `answer` does; what it says of its one error, which is of
+/// that kind.
 fn errors_with(
     in_flight: &str,
+    kind: &str,
     answer: impl Fn(&mut WebSocket<TcpStream>, usize, OwnedMessage) + Copy + Send + 'static,
 ) -> String {
     let (url, server) = server(1, move |_, stream| {
@@ -51,7 +53,8 @@ fn errors_with(
     server.join().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(report["errors"].as_u64().unwrap() >= 1, "{report}");
+    assert_eq!(report["errors"], 1, "{report}");
+    assert_eq!(report["errors_by_kind"][kind], 1, "{report}");
     text(&output.stderr).to_owned()
 }
 
@@ -148,7 +151,7 @@ fn an_echo_may_come_in_several_frames() {
 #[test]
 fn an_echo_that_is_none_is_an_error() {
     // Another byte, which is looked for in the first message.
-    let stderr = errors_with("1", |ws, _, message| {
+    let stderr = errors_with("1", "wrong_echo", |ws, _, message| {
         let mut bytes = message.as_message().as_bytes().to_vec();
         bytes[124] ^= 0xff;
         send(ws, &OwnedMessage::Binary(bytes));
@@ -156,20 +159,20 @@ fn an_echo_that_is_none_is_an_error() {
     assert!(stderr.starts_with("sansocket: connection 1: byte 124 of a message came back as 0x"), "{stderr}");
 
     // Another kind, and another length, behind some that were right.
-    let stderr = errors_with("4", |ws, count, message| match count {
+    let stderr = errors_with("4", "wrong_echo", |ws, count, message| match count {
         5 => send(ws, &OwnedMessage::Text("x".repeat(125))),
         _ => send(ws, &message),
     });
     let sent = "sansocket: connection 1: a binary message of 125 bytes was sent, and a";
     assert_eq!(stderr, format!("{sent} text message of 125 bytes came back\n"));
-    let stderr = errors_with("4", |ws, count, message| match count {
+    let stderr = errors_with("4", "wrong_echo", |ws, count, message| match count {
         5 => send(ws, &OwnedMessage::Binary(vec![0; 124])),
         _ => send(ws, &message),
     });
     assert_eq!(stderr, format!("{sent} binary message of 124 bytes came back\n"));
 
     // More of them than were sent.
-    let stderr = errors_with("1", |ws, _, message| {
+    let stderr = errors_with("1", "unasked_message", |ws, _, message| {
         send(ws, &message);
         send(ws, &message);
     });
@@ -178,7 +181,7 @@ fn an_echo_that_is_none_is_an_error() {
 
 #[test]
 fn a_message_without_an_echo_is_an_error() {
-    let stderr = errors_with("3", |ws, count, message| {
+    let stderr = errors_with("3", "no_echo", |ws, count, message| {
         if count != 7 {
             send(ws, &message);
         }
@@ -188,7 +191,7 @@ fn a_message_without_an_echo_is_an_error() {
 
 #[test]
 fn a_connection_that_ends_early_is_an_error() {
-    let stderr = errors_with("1", |ws, count, message| {
+    let stderr = errors_with("1", "closed_by_server", |ws, count, message| {
         send(ws, &message);
         if count == 2 {
             let _ = ws.close(CloseCode::INTERNAL_ERROR, "broken\x1b");
@@ -196,10 +199,12 @@ fn a_connection_that_ends_early_is_an_error() {
     });
     assert_eq!(stderr, "sansocket: connection 1: the server has closed it: 1011 \"broken\\u{1b}\"\n");
 
-    let stderr = errors_with("1", |ws, _, _| ws.stream_mut().write_all(&[0x81, 0x80, 0, 0, 0, 0]).unwrap());
+    let stderr = errors_with("1", "protocol_violation", |ws, _, _| {
+        ws.stream_mut().write_all(&[0x81, 0x80, 0, 0, 0, 0]).unwrap();
+    });
     assert!(stderr.starts_with("sansocket: connection 1: the server violated the protocol: "), "{stderr}");
 
-    let stderr = errors_with("1", |ws, _, message| {
+    let stderr = errors_with("1", "connection_lost", |ws, _, message| {
         let message = message.as_message();
         ws.send_part(message.kind(), message.as_bytes(), false).unwrap();
         ws.stream_mut().shutdown(std::net::Shutdown::Both).unwrap();
@@ -278,19 +283,28 @@ fn the_limit_of_descriptors_is_named_and_who_is_open_is_closed_in_order() {
 #[test]
 fn wrong_arguments_are_told_with_2() {
     let url = "ws://127.0.0.1:1/";
-    let wrong: [&[&str]; 10] = [
-        &[],
-        &["http://127.0.0.1/"],
-        &[url, "--connections", "0"],
-        &[url, "--in-flight", "0"],
-        &[url, "--size", "-1"],
-        &[url, "--size", "many"],
-        &[url, "--duration", "0"],
-        &[url, "--duration", "-1"],
-        &[url, "--ca", "file", "--insecure"],
-        &[url, url],
+    let wrong: [(&[&str], &str); 17] = [
+        (&[], "<URL>"),
+        (&["http://127.0.0.1/"], "http://127.0.0.1/"),
+        (&[url, "--connections", "0"], "0 is not in 1..="),
+        (&[url, "--in-flight", "0"], "0 is not in 1..="),
+        (&[url, "--rate", "0"], "'--rate <MESSAGES_PER_SECOND>': 0 is not in 1..="),
+        (&[url, "--rate", "0.5"], "invalid digit"),
+        (&[url, "--rate", "4294967296"], "is not in 1..="),
+        (&[url, "--threads", "0"], "0 is not in 1..=1024"),
+        (&[url, "--threads", "1025"], "1025 is not in 1..=1024"),
+        (&[url, "--threads", "3", "--connections", "2"], "3 threads cannot share 2 connections"),
+        (&[url, "--progress", "often"], "[possible values: auto, always, never]"),
+        (&[url, "--size", "-1"], "-1"),
+        (&[url, "--size", "many"], "--size <BYTES>"),
+        (&[url, "--duration", "0"], "nothing can be measured in no time"),
+        (&[url, "--duration", "-1"], "-1"),
+        (&[url, "--ca", "file", "--insecure"], "cannot be used with"),
+        (&[url, url], "unexpected argument"),
     ];
-    for arguments in wrong {
-        assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
+    for (arguments, told) in wrong {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains(told), "{arguments:?}: {}", text(&output.stderr));
     }
 }

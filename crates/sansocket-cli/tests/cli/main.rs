@@ -1,6 +1,7 @@
 //! The command as its users run it.
 
 mod bench;
+mod bench_rate;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
