@@ -32,7 +32,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut full = Vec::new();
     loop {
         let wait = (!full.is_empty()).then_some(std::time::Duration::ZERO);
-        poll.poll(&mut events, wait)?;
+        match poll.poll(&mut events, wait) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            result => result?,
+        }
         let mut turns: Vec<usize> = std::mem::take(&mut full);
         for event in &events {
             if event.token() != LISTENER {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -30,4 +31,33 @@ pub(crate) fn remove(folder: &Path) -> Result<()> {
         fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     }
     Ok(())
+}
+
+/// Runs a command that installs into a folder, its last argument. It gets one beside it first: an install that was interrupted has not
+/// the right name.
+pub(crate) fn install(command: &mut Command, folder: &Path) -> Result<()> {
+    let partial = folder.with_extension("partial");
+    println!("installing into {}", folder.display());
+    empty(&partial)?;
+    process::run(command.arg(&partial))?;
+    remove(folder)?;
+    fs::rename(&partial, folder).with_context(|| format!("cannot make {}", folder.display()))
+}
+
+/// Node's packages, by names and versions, which are found or installed in the folder; where Node looks for them.
+pub(crate) fn npm(folder: &Path, packages: &[(&str, &str)]) -> Result<PathBuf> {
+    process::need("node", &["--version"])?;
+    let library = folder.join("node_modules");
+    let is_there = |&(package, version): &(&str, &str)| {
+        let text = fs::read_to_string(library.join(package).join("package.json")).unwrap_or_default();
+        serde_json::from_str::<Value>(&text).is_ok_and(|package| package["version"] == version)
+    };
+    if !packages.iter().all(is_there) {
+        process::need("npm", &["--version"])?;
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]);
+        npm.args(packages.iter().map(|(package, version)| format!("{package}@{version}")));
+        install(npm.arg("--prefix"), folder)?;
+    }
+    Ok(library)
 }

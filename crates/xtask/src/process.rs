@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -25,6 +25,13 @@ pub(crate) fn cargo() -> Command {
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
+}
+
+/// An error says that the program is missing.
+pub(crate) fn need(program: &str, arguments: &[&str]) -> Result<()> {
+    let works = succeeds(Command::new(program).args(arguments));
+    ensure!(works, "missing: `{program} {}` does not work here, and is needed", arguments.join(" "));
+    Ok(())
 }
 
 /// Runs the command, which may speak to the user, and wants it to succeed.
@@ -59,15 +66,12 @@ impl Running {
 
     /// The lines that the process says, if it was started with a pipe for them; once.
     pub(crate) fn lines(&mut self) -> Result<Receiver<String>> {
-        let stdout = self.child.stdout.take().context("a process has no stdout to be read")?;
-        let (line, lines) = mpsc::channel();
-        thread::spawn(move || {
-            // Read to the end, whether somebody listens or not: a process stops at a full pipe.
-            for said in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = line.send(said);
-            }
-        });
-        Ok(lines)
+        Ok(lines_of(self.child.stdout.take().context("a process has no stdout to be read")?))
+    }
+
+    /// The lines of its standard error, likewise.
+    pub(crate) fn error_lines(&mut self) -> Result<Receiver<String>> {
+        Ok(lines_of(self.child.stderr.take().context("a process has no stderr to be read")?))
     }
 
     /// How the process ended, if it has.
@@ -84,6 +88,17 @@ impl Running {
             }
         }
     }
+}
+
+fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (line, lines) = mpsc::channel();
+    thread::spawn(move || {
+        // Read to the end, whether somebody listens or not: a process stops at a full pipe.
+        for said in BufReader::new(pipe).lines().map_while(Result::ok) {
+            let _ = line.send(said);
+        }
+    });
+    lines
 }
 
 impl Drop for Running {

@@ -9,12 +9,19 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{self, Running};
 
-/// How long our server may take to listen.
+/// How long a server may take to listen.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// Builds it.
 pub(crate) fn build() -> Result<()> {
     process::run(process::cargo().args(["build", "--release", "--package", "sansocket-cli"]))
+}
+
+/// It, built into Cargo's folder `target`, at a free port.
+pub(crate) fn command(target: &Path) -> Command {
+    let mut command = Command::new(target.join("release/sansocket"));
+    command.args(["serve", "--bind", "127.0.0.1:0"]);
+    command
 }
 
 /// A server at a free port, which runs until this is dropped.
@@ -30,14 +37,16 @@ impl Server {
         target: &Path,
         log: &Path,
     ) -> Result<Self> {
-        let mut command = Command::new(target.join("release/sansocket"));
-        command.args(["serve", "--bind", "127.0.0.1:0"]).args(arguments);
-        command.stdout(Stdio::piped()).stderr(process::log(log)?);
-        let mut running = Running::start(&mut command, None)?;
-        let line = running.lines()?.recv_timeout(START_LIMIT).context("our server does not say where it listens")?;
+        Self::launch(command(target).args(arguments).stderr(process::log(log)?))
+    }
+
+    /// Starts any server that begins with a line that says where it listens.
+    pub(crate) fn launch(command: &mut Command) -> Result<Self> {
+        let mut running = Running::start(command.stdout(Stdio::piped()), None)?;
+        let line = running.lines()?.recv_timeout(START_LIMIT).context("the server does not say where it listens")?;
         match line.strip_prefix("listening on ") {
             Some(url) => Ok(Self { url: url.to_owned(), running }),
-            None => bail!("our server began with {line:?} instead of where it listens"),
+            None => bail!("the server began with {line:?} instead of where it listens"),
         }
     }
 

@@ -1,6 +1,5 @@
 //! The others: they are installed under the target folder, and play each case in a process of its own.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -32,13 +31,13 @@ impl Peer {
     /// `websockets`, which is found or installed in the folder.
     pub(super) fn python(folder: &Path) -> Result<Self> {
         let folder = folder.join("python");
-        need("python3", &["--version"])?;
+        process::need("python3", &["--version"])?;
         if !folder.join(format!("websockets-{WEBSOCKETS}.dist-info")).is_dir() {
-            need("python3", &["-m", "pip", "--version"])?;
+            process::need("python3", &["-m", "pip", "--version"])?;
             let mut pip = Command::new("python3");
             pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
             pip.env("PIP_ROOT_USER_ACTION", "ignore");
-            install(pip.arg(format!("websockets=={WEBSOCKETS}")).arg("--target"), &folder)?;
+            folder::install(pip.arg(format!("websockets=={WEBSOCKETS}")).arg("--target"), &folder)?;
         }
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/peer.py");
         Ok(Self { name: "python", program: "python3", script, variable: "PYTHONPATH", library: folder })
@@ -46,17 +45,7 @@ impl Peer {
 
     /// `ws`, which is found or installed in the folder.
     pub(super) fn node(folder: &Path) -> Result<Self> {
-        let folder = folder.join("node");
-        need("node", &["--version"])?;
-        let library = folder.join("node_modules");
-        let package = fs::read_to_string(library.join("ws/package.json")).unwrap_or_default();
-        let package: Value = serde_json::from_str(&package).unwrap_or_default();
-        if package["version"] != WS {
-            need("npm", &["--version"])?;
-            let mut npm = Command::new("npm");
-            npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]);
-            install(npm.arg(format!("ws@{WS}")).arg("--prefix"), &folder)?;
-        }
+        let library = folder::npm(&folder.join("node"), &[("ws", WS)])?;
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/peer.cjs");
         Ok(Self { name: "node", program: "node", script, variable: "NODE_PATH", library })
     }
@@ -69,23 +58,6 @@ impl Peer {
         let mut running = Running::start(&mut command, None)?;
         Ok(Playing { lines: running.lines()?, running })
     }
-}
-
-fn need(program: &str, arguments: &[&str]) -> Result<()> {
-    let works = process::succeeds(Command::new(program).args(arguments));
-    ensure!(works, "missing: `{program} {}` does not work here, and this peer needs it", arguments.join(" "));
-    Ok(())
-}
-
-/// Installs into a folder beside it first, which is the command's last argument: an install that was interrupted has not the right
-/// name.
-fn install(command: &mut Command, folder: &Path) -> Result<()> {
-    let partial = folder.with_extension("partial");
-    println!("installing into {}", folder.display());
-    folder::empty(&partial)?;
-    process::run(command.arg(&partial))?;
-    folder::remove(folder)?;
-    fs::rename(&partial, folder).with_context(|| format!("cannot make {}", folder.display()))
 }
 
 /// A peer that plays a case, until this is dropped.

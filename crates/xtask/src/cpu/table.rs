@@ -1,0 +1,94 @@
+//! What has come out of the loads, as a table, a chart and a judgement.
+
+use super::{Row, turns::Turns};
+use crate::chart::Chart;
+use crate::report;
+
+/// Who was measured, and what: by the TCP echo, which comes first, all are measured, and `sansocket` on mio, which comes second, has goals.
+pub(super) struct Table {
+    pub(super) servers: Vec<String>,
+    pub(super) rows: Vec<(Row, Turns)>,
+}
+
+const ECHO: usize = 0;
+const OURS: usize = 1;
+
+impl Table {
+    /// Servers as lines, loads as columns: the processor time of a message by that of the TCP echo.
+    pub(super) fn markdown(&self) -> String {
+        let line = |name: &str, cell: &dyn Fn(&Row, &Turns) -> String| {
+            let mut cells = vec![name.to_owned()];
+            cells.extend(self.rows.iter().map(|(row, turns)| cell(row, turns)));
+            cells
+        };
+        let header = line("", &|row, _| row.to_string());
+        let mut lines = vec![line("TCP echo, ns", &|_, turns| report::number(turns.median(ECHO)))];
+        for (index, server) in self.servers.iter().enumerate().skip(OURS) {
+            lines.push(line(server, &|_, turns| format!("{:.2}", turns.ratio(index, ECHO))));
+        }
+        lines.push(line(&format!("*goal for {}*", self.servers[OURS]), &|row, _| format!("≤ {:.2}", row.goal)));
+        report::table(&header, &lines)
+    }
+
+    /// The goals that were missed, in words. A goal has two digits, and so has what is held against it.
+    pub(super) fn missed(&self) -> Vec<String> {
+        let missed = self.rows.iter().filter_map(|(row, turns)| {
+            let ratio = turns.ratio(OURS, ECHO);
+            let is_missed = (ratio * 100.0).round() > (row.goal * 100.0).round();
+            is_missed.then(|| format!("{}, {row}: {ratio:.3}, and the goal is {:.2}", self.servers[OURS], row.goal))
+        });
+        missed.collect()
+    }
+
+    pub(super) fn chart(&self) -> Chart {
+        let ratios = |index| self.rows.iter().map(|(_, turns)| Some(turns.ratio(index, ECHO))).collect();
+        let servers = self.servers.iter().enumerate().skip(OURS);
+        Chart {
+            title: "Processor time of an echoed message, by that of a TCP echo".into(),
+            unit: "times a TCP echo".into(),
+            categories: self.rows.iter().map(|(row, _)| row.to_string()).collect(),
+            series: servers.map(|(index, name)| (name.clone(), ratios(index))).collect(),
+            log: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A load on which the servers take so many nanoseconds, in every round.
+    fn row(size: usize, goal: f64, times: [f64; 3]) -> (Row, Turns) {
+        let row = Row { connections: 10, size, in_flight: 1, goal };
+        (row, Turns::take(3, 1, |index| Ok(times[index])).unwrap())
+    }
+
+    fn table() -> Table {
+        let rows = vec![row(1024, 1.02, [1000.0, 1024.0, 2000.0]), row(20, 1.02, [500.0, 513.0, 400.0])];
+        Table { servers: ["TCP echo", "sansocket, mio", "other 1.0"].map(str::to_owned).into(), rows }
+    }
+
+    #[test]
+    fn servers_are_lines_and_loads_columns() {
+        let markdown = table().markdown();
+        let lines: Vec<Vec<&str>> = markdown.lines().map(|line| line.split('|').map(str::trim).collect()).collect();
+        assert_eq!(lines[0], ["", "", "10 × 1 KiB", "10 × 20 B", ""]);
+        assert_eq!(lines[2], ["", "TCP echo, ns", "1,000", "500", ""]);
+        assert_eq!(lines[3], ["", "sansocket, mio", "1.02", "1.03", ""]);
+        assert_eq!(lines[4], ["", "other 1.0", "2.00", "0.80", ""]);
+        assert_eq!(lines[5], ["", "*goal for sansocket, mio*", "≤ 1.02", "≤ 1.02", ""]);
+    }
+
+    #[test]
+    fn goals_that_are_missed_by_a_hundredth_are_named() {
+        assert_eq!(table().missed(), ["sansocket, mio, 10 × 20 B: 1.026, and the goal is 1.02"]);
+    }
+
+    #[test]
+    fn the_chart_has_all_but_the_echo() {
+        let chart = table().chart();
+        assert_eq!(chart.categories, ["10 × 1 KiB", "10 × 20 B"]);
+        assert_eq!(chart.series[1], ("other 1.0".to_owned(), vec![Some(2.0), Some(0.8)]));
+        assert_eq!(chart.series.len(), 2);
+    }
+}
