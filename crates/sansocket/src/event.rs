@@ -125,8 +125,8 @@ enum Content<'b> {
     Decoded(&'b str),
     /// ASCII, found out while unmasking.
     Ascii(&'b [u8]),
-    /// One character that came in two or more reads.
-    Char([u8; 4]),
+    /// One character that came in two or more reads, and zeros behind it.
+    Char([u8; 8]),
 }
 
 impl<'b> Text<'b> {
@@ -142,7 +142,7 @@ impl<'b> Text<'b> {
 
     pub(crate) fn char(char: char, position: Position) -> Self {
         // No character of one byte is ever cut: what follows its bytes here are zeros, and it begins with none.
-        let mut bytes = [0; 4];
+        let mut bytes = [0; 8];
         char.encode_utf8(&mut bytes);
         Self { content: Content::Char(bytes), position }
     }
@@ -193,8 +193,8 @@ fn ascii_str(bytes: &[u8]) -> &str {
 }
 
 /// The character at the front of `bytes`; the rest is zeros.
-fn char_bytes(bytes: &[u8; 4]) -> &[u8] {
-    &bytes[..4 - bytes.iter().rev().take_while(|&&byte| byte == 0).count()]
+fn char_bytes(bytes: &[u8; 8]) -> &[u8] {
+    &bytes[..8 - bytes.iter().rev().take_while(|&&byte| byte == 0).count()]
 }
 
 /// A piece of a binary message.

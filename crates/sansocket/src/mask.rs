@@ -60,13 +60,8 @@ pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
 /// The key for the bytes that follow `len` bytes masked with `key`.
 #[inline]
 pub(crate) const fn advance_key(key: [u8; 4], len: usize) -> [u8; 4] {
-    let [a, b, c, d] = key;
-    match len % 4 {
-        0 => [a, b, c, d],
-        1 => [b, c, d, a],
-        2 => [c, d, a, b],
-        _ => [d, a, b, c],
-    }
+    let [turn, ..] = len.to_le_bytes();
+    u32::from_le_bytes(key).rotate_right(turn as u32 % 4 * 8).to_le_bytes()
 }
 
 /// The key twice. Put together as a number: out of eight bytes, the compiler makes 25 shifts.

@@ -56,7 +56,7 @@ pub struct Connection<R> {
     phase: Phase,
     /// The message that the peer has begun and not ended.
     incoming: Option<Incoming>,
-    /// The peer's frame under way: its payload still to come, its key (turned to the next byte), whether it is its message's last.
+    /// The peer's frame whose payload is under way, field by field, as that is shorter.
     payload_left: u64,
     key: [u8; 4],
     fin: bool,

@@ -4,8 +4,6 @@
 //! message that lies in the input from its first byte to its last. [`Connection::receive_any`] takes everything, split anywhere.
 //! Both give the same events; the tests hold one against the other.
 
-use core::mem;
-
 use super::{Connection, Control, Incoming, Phase};
 use crate::event::{Binary, Compressed, Event, Kind, Position, Text};
 use crate::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1};
@@ -144,23 +142,19 @@ impl<R: Role> Connection<R> {
         out: &mut (impl Output + ?Sized),
         event: &mut Option<Event<'b>>,
     ) {
-        *event = loop {
-            let taken = match self.phase {
-                Phase::BetweenMessages | Phase::Header => self.take_header(input),
-                Phase::Control => self.take_control(input, out),
-                Phase::Data => self.take_data(input),
-                Phase::Over => {
-                    *input = &mut [];
-                    break None;
-                }
-            };
-            match taken {
-                Ok(Taken::Event(event)) => break Some(event),
-                Ok(Taken::Progress) => {}
-                Ok(Taken::NeedMore) => break None,
-                Err(error) => break Some(self.violation(error, out)),
+        let taken = match self.phase {
+            Phase::BetweenMessages | Phase::Header => self.take_frame(input, out),
+            Phase::Control => self.take_control(input, out),
+            Phase::Data => {
+                let Some(incoming) = self.incoming else { unreachable!("a data frame belongs to a message") };
+                self.take_data(self.frame(), incoming, input)
+            }
+            Phase::Over => {
+                *input = &mut [];
+                Ok(None)
             }
         };
+        *event = taken.unwrap_or_else(|error| Some(self.violation(error, out)));
     }
 
     #[cold]
@@ -169,23 +163,51 @@ impl<R: Role> Connection<R> {
         Event::Failed(error)
     }
 
+    /// Takes a header and what there is of its payload.
+    #[inline(always)]
+    fn take_frame<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<Option<Event<'b>>, ProtocolError> {
+        let Some(header) = self.take_header(input)? else { return Ok(None) };
+        let frame =
+            Frame { payload_left: header.payload_len(), key: header.key().unwrap_or_default(), fin: header.is_fin() };
+        match self.check_header(header)? {
+            Begun::Data(incoming) => self.take_data(frame, incoming, input),
+            // Control frames come between data frames, so this overwrites nothing that is still needed.
+            Begun::Control(control) => {
+                self.control = control;
+                self.control_len = 0;
+                self.keep(frame);
+                self.phase = Phase::Control;
+                self.take_control(input, out)
+            }
+        }
+    }
+
     /// Takes a header, or keeps the part of it that is there.
-    fn take_header<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Taken<'b>, ProtocolError> {
-        let held = usize::from(self.held);
+    #[inline(always)]
+    fn take_header(&mut self, input: &mut &mut [u8]) -> Result<Option<FrameHeader>, ProtocolError> {
         // Nearly all headers lie in the input as a whole, and are read there.
-        if held == 0
+        if self.held == 0
             && let Some((header, end)) = FrameHeader::parse(input)?
         {
             advance(input, end);
-            self.begin_frame(header)?;
-            return Ok(Taken::Progress);
+            return Ok(Some(header));
         }
+        self.take_cut_header(input)
+    }
+
+    /// Takes the rest of a header, or keeps the part of it that is there.
+    #[inline(never)]
+    fn take_cut_header(&mut self, input: &mut &mut [u8]) -> Result<Option<FrameHeader>, ProtocolError> {
+        let held = usize::from(self.held);
         let (joined, len) = self.join_header(input);
         if let Some((header, end)) = FrameHeader::parse(&joined[..len])? {
             advance(input, end - held);
             self.held = 0;
-            self.begin_frame(header)?;
-            return Ok(Taken::Progress);
+            return Ok(Some(header));
         }
         if !input.is_empty() {
             self.small[..len].copy_from_slice(&joined[..len]);
@@ -194,7 +216,7 @@ impl<R: Role> Connection<R> {
             self.phase = Phase::Header;
             *input = &mut [];
         }
-        Ok(Taken::NeedMore)
+        Ok(None)
     }
 
     /// The bytes of a header that are held, and behind them as many of the input's as a header may need.
@@ -208,7 +230,8 @@ impl<R: Role> Connection<R> {
     }
 
     /// Checks a header against role, negotiation, limits and the frames before it.
-    fn begin_frame(&mut self, header: FrameHeader) -> Result<(), ProtocolError> {
+    #[inline(always)]
+    fn check_header(&self, header: FrameHeader) -> Result<Begun, ProtocolError> {
         let begins_data = matches!(header.opcode(), Opcode::Text | Opcode::Binary);
         // 5.2: reserved bits "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values";
         // RFC 7692, 6.1: RSV1 is set on the first frame of a compressed message and on no other.
@@ -224,9 +247,9 @@ impl<R: Role> Connection<R> {
             _ => {}
         }
         let data = match (header.opcode(), self.incoming) {
-            (Opcode::Close, _) => return self.begin_control(Control::Close, header),
-            (Opcode::Ping, _) => return self.begin_control(Control::Ping, header),
-            (Opcode::Pong, _) => return self.begin_control(Control::Pong, header),
+            (Opcode::Close, _) => return Ok(Begun::Control(Control::Close)),
+            (Opcode::Ping, _) => return Ok(Begun::Control(Control::Ping)),
+            (Opcode::Pong, _) => return Ok(Begun::Control(Control::Pong)),
             // 5.4: continuation frames continue a message, and nothing else may come inside of one.
             (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
             (Opcode::Continuation, Some(incoming)) => incoming,
@@ -244,39 +267,28 @@ impl<R: Role> Connection<R> {
         let bytes = data.bytes.checked_add(header.payload_len());
         let most = if data.compressed { self.limits.compressed_message(fragments) } else { self.limits.message };
         let bytes = bytes.filter(|&bytes| bytes <= most).ok_or(ProtocolError::MessageTooBig)?;
-        self.incoming = Some(Incoming { fragments, bytes, ..data });
-        self.begin_payload(Phase::Data, header);
-        Ok(())
-    }
-
-    fn begin_control(&mut self, control: Control, header: FrameHeader) -> Result<(), ProtocolError> {
-        self.control = control;
-        self.control_len = 0;
-        self.begin_payload(Phase::Control, header);
-        Ok(())
-    }
-
-    fn begin_payload(&mut self, phase: Phase, header: FrameHeader) {
-        self.phase = phase;
-        self.payload_left = header.payload_len();
-        self.key = header.key().unwrap_or_default();
-        // Control frames come between data frames, so this overwrites nothing that is still needed.
-        self.fin = header.is_fin();
+        Ok(Begun::Data(Incoming { fragments, bytes, ..data }))
     }
 
     /// Takes the payload of a control frame, and answers once it is whole.
+    #[inline(never)]
     fn take_control<'b>(
         &mut self,
         input: &mut &'b mut [u8],
         out: &mut (impl Output + ?Sized),
-    ) -> Result<Taken<'b>, ProtocolError> {
-        let (bytes, _) = self.take_payload(input, usize::MAX);
+    ) -> Result<Option<Event<'b>>, ProtocolError> {
+        let mut frame = self.frame();
+        let bytes = frame.take(input, usize::MAX);
+        if self.role.is_server() {
+            frame.unmask(bytes);
+        }
+        self.keep(frame);
         let held = usize::from(self.held);
         let end = held + bytes.len();
         self.small[held..end].copy_from_slice(bytes);
-        if self.payload_left > 0 {
+        if frame.payload_left > 0 {
             self.held = small_len(end);
-            return Ok(Taken::NeedMore);
+            return Ok(None);
         }
         self.held = 0;
         self.control_len = small_len(end);
@@ -289,72 +301,137 @@ impl<R: Role> Connection<R> {
                 // received a Close frame"; 5.5.3: with the same payload.
                 let answered = self.put_frame(Opcode::Pong, true, payload, out);
                 debug_assert_eq!(answered, Ok(()));
-                Ok(Taken::Event(Event::Ping))
+                Ok(Some(Event::Ping))
             }
             // 5.5.3: "A response to an unsolicited Pong frame is not expected."
-            Control::Pong => Ok(Taken::Event(Event::Pong)),
+            Control::Pong => Ok(Some(Event::Pong)),
             Control::Close => {
                 let close = CloseFrame::parse(payload, self.limits.undefined_close_codes)?;
                 self.answer_close(close.code(), out);
-                Ok(Taken::Event(Event::Close))
+                Ok(Some(Event::Close))
             }
         }
     }
 
-    /// Takes what there is of a data frame's payload.
-    fn take_data<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Taken<'b>, ProtocolError> {
-        let Some(incoming) = self.incoming else { unreachable!("a data frame belongs to a message") };
-        if input.is_empty() && self.payload_left > 0 {
-            return Ok(Taken::NeedMore);
+    /// Takes what there is of a data frame's payload. Only what another call needs is kept: of a frame that has come as a whole, nothing.
+    #[inline(always)]
+    fn take_data<'b>(
+        &mut self,
+        mut frame: Frame,
+        incoming: Incoming,
+        input: &mut &'b mut [u8],
+    ) -> Result<Option<Event<'b>>, ProtocolError> {
+        if input.is_empty() && frame.payload_left > 0 {
+            self.keep(frame);
+            self.incoming = Some(incoming);
+            self.phase = Phase::Data;
+            return Ok(None);
         }
-        let text = incoming.kind == Kind::Text && !incoming.compressed;
-        // A character that the last chunk has cut goes first, and alone: its bytes do not lie in one place.
-        let finishes_char = text && !self.cut.is_empty();
-        let most = if finishes_char { self.cut.missing() } else { usize::MAX };
-        let (bytes, ascii) = self.take_payload(input, most);
-
-        let frame_ends = self.payload_left == 0;
-        let last = frame_ends && self.fin;
-        let position = Position::new(!incoming.begun, last);
-        let event = match incoming.kind {
-            kind if incoming.compressed => Event::Compressed(Compressed::new(bytes, kind, position)),
-            Kind::Binary => Event::Binary(Binary::new(bytes, position)),
-            Kind::Text => Event::Text(if finishes_char {
-                self.cut.extend(bytes)?.map_or(Text::decoded("", position), |char| Text::char(char, position))
-            } else if ascii {
-                Text::ascii(bytes, position)
-            } else {
-                Text::decoded(self.cut.split(bytes)?, position)
-            }),
-        };
-        // 5.6: the message as a whole is UTF-8: it does not end inside a character.
-        if last && !self.cut.is_empty() {
-            return Err(ProtocolError::InvalidUtf8);
+        if incoming.kind == Kind::Text && !incoming.compressed {
+            return self.take_text(frame, incoming, input);
         }
-        if last {
-            self.phase = Phase::BetweenMessages;
-        } else if frame_ends {
-            self.phase = Phase::Header;
+        let bytes = frame.take(input, usize::MAX);
+        if self.role.is_server() {
+            frame.unmask(bytes);
         }
-        self.incoming = (!last).then_some(Incoming { begun: true, ..incoming });
-        Ok(Taken::Event(event))
+        let position = self.put_back(frame, incoming);
+        Ok(Some(if incoming.compressed {
+            Event::Compressed(Compressed::new(bytes, incoming.kind, position))
+        } else {
+            Event::Binary(Binary::new(bytes, position))
+        }))
     }
 
-    /// Takes up to `most` bytes of the frame's payload, unmasks them, and says whether they are ASCII.
-    fn take_payload<'b>(&mut self, input: &mut &'b mut [u8], most: usize) -> (&'b mut [u8], bool) {
+    #[inline(never)]
+    fn take_text<'b>(
+        &mut self,
+        mut frame: Frame,
+        incoming: Incoming,
+        input: &mut &'b mut [u8],
+    ) -> Result<Option<Event<'b>>, ProtocolError> {
+        // A character that the last chunk has cut goes first, and alone: its bytes do not lie in one place.
+        let finishes_char = !self.cut.is_empty();
+        let bytes = frame.take(input, if finishes_char { self.cut.missing() } else { usize::MAX });
+        let ascii = if self.role.is_server() { frame.unmask_to_ascii(bytes) } else { is_short_ascii(bytes) };
+        let position = self.put_back(frame, incoming);
+        let text = if finishes_char {
+            self.cut.extend(bytes)?.map_or(Text::decoded("", position), |char| Text::char(char, position))
+        } else if ascii {
+            Text::ascii(bytes, position)
+        } else {
+            Text::decoded(self.cut.split(bytes)?, position)
+        };
+        // 5.6: the message as a whole is UTF-8: it does not end inside a character.
+        if text.is_last() && !self.cut.is_empty() {
+            return Err(ProtocolError::InvalidUtf8);
+        }
+        Ok(Some(Event::Text(text)))
+    }
+
+    /// Notes what is still to come behind a piece, and says where the piece lies.
+    #[inline(always)]
+    fn put_back(&mut self, frame: Frame, incoming: Incoming) -> Position {
+        let ends = frame.payload_left == 0;
+        let last = ends && frame.fin;
+        if last {
+            self.incoming = None;
+            self.phase = Phase::BetweenMessages;
+        } else {
+            self.incoming = Some(Incoming { begun: true, ..incoming });
+            self.keep(frame);
+            self.phase = if ends { Phase::Header } else { Phase::Data };
+        }
+        Position::new(!incoming.begun, last)
+    }
+
+    /// The frame under way.
+    #[inline]
+    fn frame(&self) -> Frame {
+        Frame { payload_left: self.payload_left, key: self.key, fin: self.fin }
+    }
+
+    /// Keeps a frame for the next call.
+    #[inline]
+    fn keep(&mut self, frame: Frame) {
+        Frame { payload_left: self.payload_left, key: self.key, fin: self.fin } = frame;
+    }
+}
+
+/// A frame on its way in, behind its header.
+#[derive(Clone, Copy)]
+struct Frame {
+    /// How many bytes are still to come.
+    payload_left: u64,
+    /// Turned to the next byte.
+    key: [u8; 4],
+    /// Whether it is its message's last.
+    fin: bool,
+}
+
+impl Frame {
+    /// Takes up to `most` bytes of the payload.
+    #[inline]
+    fn take<'b>(&mut self, input: &mut &'b mut [u8], most: usize) -> &'b mut [u8] {
         // Compared as u64: a payload may be longer than this machine can address.
         let left = usize::try_from(self.payload_left).unwrap_or(usize::MAX);
         let bytes = advance(input, left.min(most).min(input.len()));
         self.payload_left -= bytes.len() as u64;
-        let ascii = if self.role.is_server() {
-            // 5.3: octet i of the payload belongs to octet i mod 4 of the key.
-            let ascii = apply_mask_to_ascii(bytes, self.key);
-            self.key = advance_key(self.key, bytes.len());
-            ascii
-        } else {
-            is_short_ascii(bytes)
-        };
-        (bytes, ascii)
+        bytes
+    }
+
+    /// Unmasks what comes next. 5.3: octet i of the payload belongs to octet i mod 4 of the key.
+    #[inline]
+    fn unmask(&mut self, bytes: &mut [u8]) {
+        apply_mask(bytes, self.key);
+        self.key = advance_key(self.key, bytes.len());
+    }
+
+    /// As [`unmask`](Self::unmask), and says whether all of it is ASCII.
+    #[inline]
+    fn unmask_to_ascii(&mut self, bytes: &mut [u8]) -> bool {
+        let ascii = apply_mask_to_ascii(bytes, self.key);
+        self.key = advance_key(self.key, bytes.len());
+        ascii
     }
 }
 
@@ -372,13 +449,11 @@ struct DataAhead {
     there: usize,
 }
 
-/// What one step of the long way has come to.
-enum Taken<'b> {
-    /// The input is used up.
-    NeedMore,
-    /// A header was taken.
-    Progress,
-    Event(Event<'b>),
+/// What a header begins.
+enum Begun {
+    Control(Control),
+    /// A frame of this message, counted.
+    Data(Incoming),
 }
 
 impl From<InvalidUtf8> for ProtocolError {
@@ -390,9 +465,7 @@ impl From<InvalidUtf8> for ProtocolError {
 /// Moves `input` past its first `len` bytes and gives them.
 #[inline]
 fn advance<'b>(input: &mut &'b mut [u8], len: usize) -> &'b mut [u8] {
-    let (taken, rest) = mem::take(input).split_at_mut(len);
-    *input = rest;
-    taken
+    input.split_off_mut(..len).unwrap_or_default()
 }
 
 /// Whether text that was not masked is known to be ASCII. Of more than 125 bytes nobody asks: there, validation finds out as fast by
