@@ -1,5 +1,6 @@
 //! The project's own chores, as `cargo xtask <chore>`.
 
+mod adoption;
 mod autobahn;
 mod bench;
 mod chart;
@@ -27,6 +28,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Measures what it costs to depend on us: crates, seconds of building, bytes of program.
+    Adoption(adoption::Options),
     /// Runs Autobahn|Testsuite against an adapter and compares the results with the expected ones.
     Autobahn(autobahn::Options),
     /// Measures the engine beside its peers, and tells which goals it misses.
@@ -45,6 +48,7 @@ enum Chore {
 
 fn main() -> anyhow::Result<ExitCode> {
     let as_expected = match Arguments::parse().chore {
+        Chore::Adoption(options) => adoption::run(&options)?,
         Chore::Autobahn(options) => autobahn::run(&options)?,
         Chore::Bench(options) => bench::run(&options)?,
         Chore::Cpu(options) => cpu::run(&options)?,
