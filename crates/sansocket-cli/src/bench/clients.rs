@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use mio::{Events, Poll, Token};
+use sansocket_mio::deflate::{Pool, PoolLimits};
 use sansocket_mio::{ClientRequest, Common, Driver, Limits, Settings, Stream, Time, Timeouts, Turn};
 
 use super::counts::Counts;
@@ -109,15 +110,19 @@ impl<'t, S: Stream> Clients<'t, S> {
             // much is sent is bounded by the messages in flight, and by what the tally lets wait.
             high_mark: usize::MAX,
             queue: usize::MAX,
+            compression: task.compression,
             ..Settings::DEFAULT
         };
+        let mut common = Common::new(settings);
+        // Every connection may be in the middle of a compressed message.
+        common.set_pool(Pool::new(PoolLimits { lent: task.connections, ..PoolLimits::DEFAULT }));
         let poll = Poll::new()?;
         let timer = task.pace.map(|_| Timer::new(poll.registry(), TIMER)).transpose()?;
         Ok(Self {
             thread,
             poll,
             events: Events::with_capacity(EVENTS),
-            common: Common::new(settings),
+            common,
             buffer: vec![0; READ_BUFFER].into(),
             clients: Vec::new(),
             living: 0,

@@ -31,6 +31,7 @@ use self::payload::Payload;
 use self::report::Report;
 use self::target::Target;
 use self::task::Task;
+use crate::compression::Compression;
 use crate::trust::Trust;
 
 /// The exit codes.
@@ -71,8 +72,8 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: u32,
 
-    /// How many messages are due in a second, on all connections together. Without it, a message is due whenever an echo has arrived.
-    #[arg(long, value_name = "MESSAGES_PER_SECOND", value_parser = clap::value_parser!(u32).range(1..))]
+    /// How many messages are due in a second, up to ten million, on all connections together. Without it, a message is due whenever an echo has arrived.
+    #[arg(long, value_name = "MESSAGES_PER_SECOND", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     rate: Option<u32>,
 
     /// How many messages each connection keeps on their way, 1 unless it is said; with --rate, how many it may have, any number unless it is
@@ -88,7 +89,7 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     duration: Duration,
 
-    /// Sends text, not binary messages.
+    /// Sends text, not binary messages. Either is random, or something like JSON with --deflate, so that it can be compressed.
     #[arg(long)]
     text: bool,
 
@@ -103,6 +104,9 @@ pub(crate) struct Bench {
     /// When to tell, once a second, how it goes: auto is if the standard error, where it is told, is a terminal.
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
     progress: When,
+
+    #[command(flatten)]
+    compression: Compression,
 
     #[command(flatten)]
     trust: Trust,
@@ -139,13 +143,15 @@ impl Bench {
         let in_flight = self.in_flight.or(self.rate.is_none().then_some(1));
         let pace = self.rate.map(|rate| Pace::new(rate, self.connections));
         let kind = if self.text { Kind::Text } else { Kind::Binary };
+        let compression = self.compression.config();
         let task = Task {
-            payload: Payload::new(kind, self.size as usize, self.connections as usize),
+            payload: Payload::new(kind, self.size as usize, self.connections as usize, compression.is_some()),
             connections: self.connections as usize,
             threads: self.threads as usize,
             pace,
             in_flight: in_flight.map_or(usize::MAX, |most| most as usize),
             duration: self.duration,
+            compression,
             errors: Mutex::new(Errors::default()),
         };
         let shows_progress = match self.progress {
@@ -166,6 +172,7 @@ impl Bench {
         let report = Report {
             connections: self.connections,
             opened: outcome.opened,
+            compressed: compression.map(|_| outcome.compressed),
             threads: self.threads,
             in_flight,
             pace,

@@ -2,7 +2,7 @@
 
 use sansocket_mio::{Kind, Message};
 
-/// The messages of all connections: windows on one run of random bytes, each a byte further than the one before. So they differ, and ten
+/// The messages of all connections: windows on one run of bytes, each a byte further than the one before. So they differ, and ten
 /// thousand of them take hardly more memory than one.
 #[derive(Debug)]
 pub(super) struct Payload {
@@ -18,12 +18,16 @@ enum Run {
 }
 
 impl Payload {
-    /// Messages of `size` bytes for so many connections.
-    pub(super) fn new(kind: Kind, size: usize, connections: usize) -> Self {
-        let bytes = random_bytes().take(size + connections);
-        let run = match kind {
-            Kind::Text => Run::Text(bytes.map(|byte| char::from(b' ' + byte % 95)).collect()),
-            Kind::Binary => Run::Binary(bytes.collect()),
+    /// Messages of `size` random bytes for so many connections; of something like JSON if they are to be `compressible`.
+    pub(super) fn new(kind: Kind, size: usize, connections: usize, compressible: bool) -> Self {
+        let length = size + connections;
+        let run = match (kind, compressible) {
+            (Kind::Text, true) => Run::Text(records().take(length).map(char::from).collect()),
+            (Kind::Text, false) => {
+                Run::Text(random_bytes().take(length).map(|byte| char::from(b' ' + byte % 95)).collect())
+            }
+            (Kind::Binary, true) => Run::Binary(records().take(length).collect()),
+            (Kind::Binary, false) => Run::Binary(random_bytes().take(length).collect()),
         };
         Self { run, size }
     }
@@ -85,26 +89,40 @@ fn random_bytes() -> impl Iterator<Item = u8> {
     })
 }
 
+/// Records as many servers send them, in ASCII; they shrink to about a third.
+fn records() -> impl Iterator<Item = u8> {
+    let mut bytes = random_bytes();
+    std::iter::repeat_with(move || {
+        let numbers = bytes.next().zip(bytes.next()).zip(bytes.next());
+        let ((first, second), third) = numbers.expect("there is no end of random bytes");
+        let side = if third % 2 == 0 { "buy" } else { "sell" };
+        format!(r#"{{"id":{},"side":"{side}","price":{first}.{third:02}}},"#, u16::from_be_bytes([first, second]))
+    })
+    .flat_map(String::into_bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_connection_sends_bytes_of_its_own() {
-        for kind in [Kind::Text, Kind::Binary] {
-            let payload = Payload::new(kind, 16, 1000);
+        for (kind, size, compressible) in
+            [(Kind::Text, 16, false), (Kind::Binary, 16, false), (Kind::Text, 64, true), (Kind::Binary, 64, true)]
+        {
+            let payload = Payload::new(kind, size, 1000, compressible);
             let mut messages: Vec<_> = (0..1000).map(|number| payload.message(number).as_bytes().to_vec()).collect();
             messages.sort_unstable();
             messages.dedup();
             assert_eq!(messages.len(), 1000, "{kind:?}");
-            assert!(messages.iter().all(|message| message.len() == 16));
+            assert!(messages.iter().all(|message| message.len() == size));
         }
-        assert_eq!(Payload::new(Kind::Text, 0, 1).message(0), Message::Text(""));
+        assert_eq!(Payload::new(Kind::Text, 0, 1, false).message(0), Message::Text(""));
     }
 
     #[test]
     fn a_wrong_echo_is_described() {
-        let payload = Payload::new(Kind::Binary, 4, 2);
+        let payload = Payload::new(Kind::Binary, 4, 2, false);
         let right = payload.message(1).as_bytes().to_vec();
         let compare = |echo: Message<'_>, whole| payload.compare(1, echo, whole);
         assert_eq!(compare(Message::Binary(&right), true), Ok(()));

@@ -22,6 +22,8 @@ pub(super) struct Report {
     pub(super) connections: u32,
     /// How many of them could be opened.
     pub(super) opened: u32,
+    /// With how many of those the server has agreed to compression. `None`: it was not offered.
+    pub(super) compressed: Option<u32>,
     pub(super) threads: u32,
     /// How many messages may be on their way on each. `None`: as many as are due.
     pub(super) in_flight: Option<u32>,
@@ -60,6 +62,7 @@ impl Report {
         let mut members = vec![
             (String::from("connections"), self.connections.to_string()),
             ("connections_opened".into(), self.opened.to_string()),
+            ("connections_compressed".into(), or_null(self.compressed)),
             ("threads".into(), self.threads.to_string()),
             ("messages_in_flight".into(), or_null(self.in_flight)),
             ("message_bytes".into(), self.size.to_string()),
@@ -110,7 +113,9 @@ impl fmt::Display for Report {
         let Self { connections, opened, threads, size, counts, errors, .. } = self;
         let (kind, elapsed) = (kind_name(self.kind), self.elapsed.as_secs_f64());
         let threads = if *threads == 1 { String::new() } else { format!(" on {threads} threads") };
-        writeln!(f, "{opened} of {connections} connections{threads}, opened in {:.3} s", self.opening.as_secs_f64())?;
+        let compressed = self.compressed.map_or_else(String::new, |number| format!(", {number} compressed"));
+        let opening = self.opening.as_secs_f64();
+        writeln!(f, "{opened} of {connections} connections{threads}{compressed}, opened in {opening:.3} s")?;
         if let Some(in_flight) = self.in_flight {
             let at_most = if self.pace.is_some() { "at most " } else { "" };
             write!(f, "{at_most}{in_flight} in flight on each, ")?;
@@ -172,6 +177,7 @@ mod tests {
         Report {
             connections: 3,
             opened: 2,
+            compressed: None,
             threads: 1,
             in_flight: Some(4),
             pace: None,
@@ -204,9 +210,9 @@ errors      1
         let mut report = report([2000, 3000, 3000]);
         report.counts.leave(Some(Time::default()), Time::from_nanos(10));
         let pace = Some(Pace::new(3, 3));
-        let report = Report { pace, in_flight: None, threads: 2, has_chart: true, ..report };
+        let report = Report { pace, in_flight: None, threads: 2, compressed: Some(1), has_chart: true, ..report };
         let expected = "\
-2 of 3 connections on 2 threads, opened in 0.250 s
+2 of 3 connections on 2 threads, 1 compressed, opened in 0.250 s
 text, 1048576 B, for 2.000 s
 throughput  2 messages/s, 1.50 MiB/s each way
 rate        3 messages/s asked for, 2 sent; never sent: 2
@@ -227,7 +233,7 @@ errors      1
     #[test]
     fn programs_read_one_object() {
         let expected = concat!(
-            r#"{"connections":3,"connections_opened":2,"threads":1,"messages_in_flight":4,"message_bytes":1048576,"is_text":true,"#,
+            r#"{"connections":3,"connections_opened":2,"connections_compressed":null,"threads":1,"messages_in_flight":4,"message_bytes":1048576,"is_text":true,"#,
             r#""opening_s":0.25,"duration_s":2,"messages":0,"messages_sent":0,"messages_never_sent":0,"#,
             r#""target_messages_per_s":null,"sent_messages_per_s":0,"messages_per_s":0,"bytes_per_s_each_way":0,"#,
             r#""latency_p50_ns":null,"latency_p90_ns":null,"latency_p99_ns":null,"latency_p99_9_ns":null,"latency_max_ns":null,"#,

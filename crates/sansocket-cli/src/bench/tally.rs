@@ -26,7 +26,9 @@ pub(super) struct Tally<'t> {
     pub(super) connecting: usize,
     /// Those that were opened.
     pub(super) opened: u32,
-    /// Those of them that take part.
+    /// Those of them for which the server has agreed to compression.
+    pub(super) compressed: u32,
+    /// Those that were opened and take part.
     pub(super) open: usize,
     /// How many could not be opened since the last that could.
     pub(super) failed_in_a_row: usize,
@@ -90,6 +92,7 @@ impl<'t> Tally<'t> {
             is_sending: false,
             connecting: 0,
             opened: 0,
+            compressed: 0,
             open: 0,
             failed_in_a_row: 0,
             closing: 0,
@@ -110,7 +113,8 @@ impl<'t> Tally<'t> {
         while let Some(event) = turn.next(&mut input) {
             match event {
                 Event::Message(message) => self.on_message(turn, progress, message.as_message(), now),
-                Event::Open(_) => {
+                Event::Open(response) => {
+                    self.compressed += u32::from(response.negotiated().compression().is_some());
                     progress.stage = Stage::Open;
                     self.connecting -= 1;
                     self.opened += 1;

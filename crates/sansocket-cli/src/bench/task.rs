@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sansocket_mio::deflate;
+
 use super::errors::{Errors, Fault};
 use super::pace::Pace;
 use super::payload::Payload;
@@ -20,6 +22,8 @@ pub(super) struct Task {
     pub(super) in_flight: usize,
     /// How long messages are sent.
     pub(super) duration: Duration,
+    /// What is offered to the server.
+    pub(super) compression: Option<deflate::Config>,
     pub(super) errors: Mutex<Errors>,
 }
 

@@ -12,6 +12,7 @@ use sansocket_mio::{ClientRequest, Stream};
 use super::clients::{Clients, Window};
 use super::counts::Counts;
 use super::progress::Progress;
+use super::tally::Tally;
 use super::target::Target;
 use super::task::Task;
 
@@ -20,6 +21,8 @@ use super::task::Task;
 pub(super) struct Outcome {
     /// How many connections could be opened.
     pub(super) opened: u32,
+    /// How many of them are with compression.
+    pub(super) compressed: u32,
     /// How long the opening has taken.
     pub(super) opening: Duration,
     /// How long messages were sent.
@@ -30,6 +33,7 @@ pub(super) struct Outcome {
 /// What one thread has to say at its end.
 struct Share {
     opened: u32,
+    compressed: u32,
     opening: Duration,
     /// `None`: nothing was measured.
     elapsed: Option<Duration>,
@@ -119,7 +123,8 @@ fn work<S: Stream>(
     };
     // However it went, whoever is open gets a Close.
     let unanswered = clients.close()?;
-    Ok(Share { opened: clients.tally().opened, opening: opening?, elapsed, unanswered })
+    let &Tally { opened, compressed, .. } = clients.tally();
+    Ok(Share { opened, compressed, opening: opening?, elapsed, unanswered })
 }
 
 fn sum(task: &Task, shares: Vec<anyhow::Result<Share>>, counts: Counts) -> anyhow::Result<Outcome> {
@@ -134,6 +139,7 @@ fn sum(task: &Task, shares: Vec<anyhow::Result<Share>>, counts: Counts) -> anyho
     };
     Ok(Outcome {
         opened: shares.iter().map(|share| share.opened).sum(),
+        compressed: shares.iter().map(|share| share.compressed).sum(),
         opening: shares.iter().map(|share| share.opening).max().unwrap_or_default(),
         elapsed,
         counts,

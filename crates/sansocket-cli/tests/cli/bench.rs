@@ -83,9 +83,10 @@ fn messages_of_both_kinds_and_all_sizes_go_around_with_both_backends() {
                 assert_eq!(report["errors"], 0, "{report}");
                 assert_eq!(report["duration_s"], 0.2, "{report}");
                 let number = |name: &str| report[name].as_f64().unwrap_or_else(|| panic!("{name}: {report}"));
-                assert!(number("messages") >= 1.0 && number("opening_s") > 0.0, "{report}");
+                // On a machine that is busy, all echoes may come too late; so much the longer are their latencies.
+                assert!(number("messages_sent") >= 1.0 && number("opening_s") > 0.0, "{report}");
                 let rate = number("messages") / 0.2;
-                assert!((number("messages_per_s") / rate - 1.0).abs() < 1e-9, "{report}");
+                assert!((number("messages_per_s") - rate).abs() <= rate * 1e-9, "{report}");
                 let volume = rate * size.parse::<f64>().unwrap();
                 assert!((number("bytes_per_s_each_way") - volume).abs() <= volume * 1e-9, "{report}");
                 let latencies = ["p50", "p90", "p99", "p99_9", "max"].map(|name| number(&format!("latency_{name}_ns")));
@@ -290,7 +291,7 @@ fn wrong_arguments_are_told_with_2() {
         (&[url, "--in-flight", "0"], "0 is not in 1..="),
         (&[url, "--rate", "0"], "'--rate <MESSAGES_PER_SECOND>': 0 is not in 1..="),
         (&[url, "--rate", "0.5"], "invalid digit"),
-        (&[url, "--rate", "4294967296"], "is not in 1..="),
+        (&[url, "--rate", "10000001"], "is not in 1..=10000000"),
         (&[url, "--threads", "0"], "0 is not in 1..=1024"),
         (&[url, "--threads", "1025"], "1025 is not in 1..=1024"),
         (&[url, "--threads", "3", "--connections", "2"], "3 threads cannot share 2 connections"),

@@ -1,4 +1,4 @@
-//! `sansocket bench` with --rate, --threads, --progress and --histogram.
+//! `sansocket bench` with --rate, --threads, --progress, --histogram and --deflate.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
@@ -45,6 +45,19 @@ fn every_message_that_is_due_leaves_and_comes_back_with_any_number_of_threads() 
             assert!(count(&report, "messages_sent") > 200, "{report}");
             assert!(count(&report, "messages") <= count(&report, "messages_sent"), "{report}");
             assert_eq!(longer_than(&report, 0), count(&report, "messages_sent"), "each has come back, and is in a row");
+        }
+    }
+}
+
+#[test]
+fn compressed_messages_go_around_where_the_server_agrees() {
+    for (serve, compressed) in [(&["--deflate"][..], 3), (&[], 0)] {
+        let server = Server::start(serve);
+        for kind in [&[][..], &["--text"], &["--takeover", "--rate", "100"]] {
+            let arguments = [&server.url, "--connections", "3", "--size", "100000", "--duration", "0.1", "--deflate"];
+            let report = report(&[&arguments[..], kind].concat());
+            assert_eq!(report["connections_compressed"], compressed, "{report}");
+            assert!(longer_than(&report, 0) > 0, "{report}");
         }
     }
 }

@@ -206,6 +206,7 @@ fn options_of_deflate_without_it_or_out_of_range_are_told() {
         (&["serve", "--takeover"][..], "--deflate"),
         (&["connect", "--deflate-level", "3", "ws://127.0.0.1:1/"], "--deflate"),
         (&["serve", "--deflate", "--deflate-level", "10"], "0..=9"),
+        (&["bench", "--deflate-threshold", "1", "ws://127.0.0.1:1/"], "--deflate"),
     ] {
         let output = sansocket().args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -323,7 +324,9 @@ fn tls_is_served_and_connected_to_by_those_who_trust_the_certificate() {
     assert!(text(&output.stderr).contains("warning: --insecure trusts every server"), "{}", text(&output.stderr));
     let output = bench::run(&[&server.url, "--ca", cert, "--connections", "3", "--duration", "0.1"]);
     assert_eq!((text(&output.stderr), output.status.code()), ("", Some(0)));
-    let output = bench::run(&[&server.url, "--insecure", "--connections", "3", "--duration", "0.1"]);
+    let rate = ["--rate", "100", "--threads", "2"];
+    let output =
+        bench::run(&[&[&server.url, "--insecure", "--connections", "3", "--duration", "0.1"], &rate[..]].concat());
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let output = bench::run(&[&server.url, "--connections", "1"]);
     assert_eq!(output.status.code(), Some(1));
