@@ -1,6 +1,8 @@
 //! What all benchmarks need: those that are compared take turns, and what is told are medians.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// Does something so many times.
 pub type Run<'r> = Box<dyn FnMut(u64) + 'r>;
@@ -56,10 +58,15 @@ pub fn medians(rounds: &[Vec<f64>]) -> Vec<Median> {
     all.map(|at| Median { time: of(&|times| times[at]), ratio: of(&|times| times[at] / times[0]) }).collect()
 }
 
+/// Processor time of this thread: what others do on this machine does not count, unless it drives us out of a cache.
 fn time(run: &mut Run<'_>, count: u64) -> Duration {
-    let start = Instant::now();
+    let start = processor_time();
     run(count);
-    start.elapsed()
+    processor_time() - start
+}
+
+fn processor_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).expect("time that has passed")
 }
 
 fn median(numbers: impl Iterator<Item = f64>) -> f64 {
