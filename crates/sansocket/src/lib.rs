@@ -92,6 +92,7 @@ extern crate std;
 
 mod close;
 mod connection;
+mod copy;
 mod deadlines;
 pub mod deflate;
 mod error;

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::copy;
 use crate::event::{Event, Kind};
 use crate::message::{Message, OwnedMessage, Piece};
 use crate::{Connection, MAX_REPLY, ProtocolError, Role, SliceOutput};
@@ -88,17 +89,22 @@ impl Messages {
                 let text = text.as_str();
                 let additional = growth(self.text.len(), self.text.capacity(), text.len(), self.limit);
                 self.text.try_reserve_exact(additional).map_err(|_| ProtocolError::OutOfMemory)?;
-                self.text.push_str(text);
+                copy::push_str(&mut self.text, text);
             }
             Piece::Binary(binary) => {
                 let bytes = binary.as_bytes();
-                let room = (self.binary.len() - self.received).min(bytes.len());
-                let (into_room, behind) = bytes.split_at(room);
-                let additional = growth(self.binary.len(), self.binary.capacity(), behind.len(), self.limit);
-                self.binary.try_reserve_exact(additional).map_err(|_| ProtocolError::OutOfMemory)?;
-                self.binary[self.received..][..room].copy_from_slice(into_room);
-                self.binary.extend_from_slice(behind);
-                self.received += bytes.len();
+                let end = self.received + bytes.len();
+                match self.binary.get_mut(self.received..end) {
+                    Some(room) => copy::copy(bytes, room),
+                    None => {
+                        // The room that there may be is too little.
+                        self.binary.truncate(self.received);
+                        let additional = growth(self.binary.len(), self.binary.capacity(), bytes.len(), self.limit);
+                        self.binary.try_reserve_exact(additional).map_err(|_| ProtocolError::OutOfMemory)?;
+                        copy::extend(&mut self.binary, bytes);
+                    }
+                }
+                self.received = end;
             }
         }
         self.whole = piece.is_last().then_some(piece.kind());

@@ -3,6 +3,7 @@
 use super::closing::{Happening, Reply};
 use super::{Connection, Outgoing};
 use crate::close::MAX_REASON;
+use crate::copy;
 use crate::event::Kind;
 use crate::frame::{FrameHeader, MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode};
 use crate::mask::apply_mask;
@@ -11,10 +12,6 @@ use crate::output::Output;
 use crate::role::Role;
 use crate::utf8::CutChar;
 use crate::{CloseCode, CloseFrame, ProtocolError, SendError};
-
-/// How much of a payload is copied before it is masked, in bytes: what was just copied is still in the first-level cache.
-/// A multiple of four, so that each step begins with the key's first byte.
-const MASK_STEP: usize = 8 * 1024;
 
 impl<R: Role> Connection<R> {
     /// Sends a text message in one frame.
@@ -378,16 +375,13 @@ impl<R: Role> Connection<R> {
         let header = if rsv1 { header.with_rsv1() } else { header };
         out.reserve(needed);
         put_header(header, out);
-        match key {
-            // 5.1: "A server MUST NOT mask any frames that it sends to the client."
-            None => {
-                out.put(payload);
-            }
-            // 5.1: "a client MUST mask all frames that it sends to the server".
-            Some(key) => {
-                for piece in payload.chunks(MASK_STEP) {
-                    apply_mask(out.put(piece), key);
-                }
+        // What was just copied is still in the first-level cache when it is masked.
+        for step in payload.chunks(copy::STEP) {
+            let copied = out.put(step);
+            // 5.1: "a client MUST mask all frames that it sends to the server"; "A server MUST NOT mask any frames that it sends to the
+            // client."
+            if let Some(key) = key {
+                apply_mask(copied, key);
             }
         }
         Ok(())
