@@ -84,8 +84,10 @@ fn goals_path() -> PathBuf {
 
 /// Runs the bench, and keeps what it says in the target folder.
 fn measure(options: &Options) -> Result<(Origin, Vec<Case>)> {
-    // What counts allocations takes time.
-    let lines = bench(options, &[])? + &bench(options, &["--features", "allocations"])?;
+    let rounds = options.rounds.map(|rounds| ("ROUNDS", rounds.to_string()));
+    let times = bench(options, &[], rounds)?;
+    // What counts allocations takes time. In a few rounds buffers would be growing still.
+    let lines = times + &bench(options, &["--features", "allocations"], None)?;
     let cases = measured::parse(&lines)?;
     ensure!(!cases.is_empty(), "the bench has measured nothing");
     let origin = Origin { machine: report::machine(), peers: peers::versions(&cases)? };
@@ -97,10 +99,10 @@ fn measure(options: &Options) -> Result<(Origin, Vec<Case>)> {
 }
 
 /// The lines that the bench says.
-fn bench(options: &Options, features: &[&str]) -> Result<String> {
+fn bench(options: &Options, features: &[&str], variable: Option<(&str, String)>) -> Result<String> {
     let mut bench = process::cargo();
     bench.args(["bench", "--manifest-path", MANIFEST, "--bench", "engine"]).args(features).args(["--", "--json"]);
-    bench.args(&options.filter).envs(options.rounds.map(|rounds| ("ROUNDS", rounds.to_string())));
+    bench.args(&options.filter).envs(variable);
     let output = bench.stderr(Stdio::inherit()).output().context("cannot run cargo bench")?;
     ensure!(output.status.success(), "cargo bench ended with {}", output.status);
     String::from_utf8(output.stdout).context("the bench does not say text")

@@ -39,9 +39,10 @@ pub(super) fn chart(case: &Case) -> Option<Chart> {
         OURS => case.at(engine, size).map(|_| 1.0),
         _ => case.at(engine, size)?.vs_ours,
     };
-    let series = case
-        .engines
-        .iter()
+    // The other limits are far below the first one, and tell less.
+    let left_out: Vec<_> = engines(case, Class::Limit).skip(1).collect();
+    let shown = case.engines.iter().filter(|engine| !left_out.contains(&engine.as_str()));
+    let series = shown
         .map(|engine| (name(case, engine), case.sizes.iter().map(|&size| ratio(engine, size)).collect::<Vec<_>>()));
     let series: Vec<_> = series.filter(|(_, ratios)| ratios.iter().any(Option::is_some)).collect();
     let most = series.iter().flat_map(|(_, ratios)| ratios).flatten().fold(0.0, |most: f64, &ratio| most.max(ratio));
@@ -84,7 +85,7 @@ pub(super) fn list(lines: &[String]) -> String {
     lines.iter().map(|line| format!("- {line}\n")).collect()
 }
 
-/// Those with a dagger check less than we do.
+/// Those with a dagger check less than we do, if only at some sizes.
 fn name(case: &Case, engine: &str) -> String {
     let checks_less = case.of(engine).any(|it| it.lacks.is_some());
     if checks_less { format!("{engine} †") } else { engine.to_owned() }
@@ -116,10 +117,16 @@ fn allocations(case: &Case) -> String {
     }
 }
 
+/// What each peer does not check, and with which sizes if that is not so with all.
 fn lacks(case: &Case) -> String {
-    let lacks =
-        case.engines.iter().filter_map(|engine| Some((engine, case.of(engine).find_map(|it| it.lacks.as_ref())?)));
-    match lacks.map(|(engine, lacks)| format!("{engine} {lacks}")).collect::<Vec<_>>() {
+    let lacks = case.engines.iter().filter_map(|engine| {
+        let lacking: Vec<_> = case.of(engine).filter_map(|it| Some((it.size, it.lacks.as_ref()?))).collect();
+        let (_, lacks) = lacking.first()?;
+        let sizes: Vec<_> = lacking.iter().map(|(size, _)| report::size(*size)).collect();
+        let is_always = sizes.len() == case.of(engine).count();
+        Some(format!("{engine} {lacks}{}", if is_always { String::new() } else { format!(" ({})", sizes.join(", ")) }))
+    });
+    match lacks.collect::<Vec<_>>() {
         lacks if lacks.is_empty() => String::new(),
         lacks => format!("\n† checks less: {}.\n", lacks.join("; ")),
     }
@@ -155,6 +162,15 @@ Allocations per message: sansocket 0 to 0.5, sansocket as_bytes 0, tungstenite 1
     }
 
     #[test]
+    fn what_is_checked_with_some_sizes_only_names_the_others() {
+        let line = CANNED.lines().last().unwrap().replace("ours", "peer");
+        let run =
+            format!("{line}\n{}\n", line.replace("125", "16").replace(r#""lacks":null"#, r#""lacks":"lets pass all""#));
+        let table = table(&parse(&run).unwrap()[0]);
+        assert!(table.ends_with("\n† checks less: sansocket lets pass all (16 B).\n"), "{table}");
+    }
+
+    #[test]
     fn a_ratio_within_a_tenth_is_a_tie() {
         let verdicts = [0.9, 0.92, 1.0, 1.09, 1.11].map(verdict);
         assert_eq!(verdicts, ["0.90", "0.92, a tie", "1.00, a tie", "1.09, a tie", "1.11"]);
@@ -169,6 +185,8 @@ Allocations per message: sansocket 0 to 0.5, sansocket as_bytes 0, tungstenite 1
         assert_eq!(shown.series[2], ("tungstenite".into(), vec![Some(3.4), Some(1.8)]));
         assert_eq!(shown.series[4], ("websocket-sans-io †".into(), vec![Some(0.5), None]));
         assert!(chart(&CANNED.replace("3.4", "20.0")).log);
+        let memcpy = CANNED.lines().nth(5).unwrap().replace("bare parser", "memcpy");
+        assert_eq!(chart(&format!("{CANNED}{memcpy}\n")).series, shown.series);
     }
 
     #[test]
