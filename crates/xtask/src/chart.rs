@@ -14,7 +14,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 const SIZE: (u32, u32) = (960, 400);
 const LEGEND: u32 = 230;
 
-/// Ours, and ours measured in another way. All colours are of the palette of Okabe and Ito, whom the colour-blind can thank.
+/// Ours, and ours measured in another way. All colours but the greys are of the palette of Okabe and Ito, made for the colour-blind too.
 const OURS: [RGBColor; 2] = [RGBColor(0, 114, 178), RGBColor(86, 180, 233)];
 const OTHERS: [RGBColor; 7] = [
     RGBColor(230, 159, 0),

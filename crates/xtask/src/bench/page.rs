@@ -2,10 +2,14 @@
 
 use std::fmt::Write as _;
 
+use super::Origin;
 use super::goals::Verdict;
 use super::measured::{Case, Class, OURS, TIE};
 use crate::chart::Chart;
 use crate::report;
+
+/// The folder of the charts, beside the page.
+pub(super) const CHARTS: &str = "performance";
 
 /// Ratios beyond it leave nothing of the small ones on an axis from 0.
 const FAR: f64 = 10.0;
@@ -24,7 +28,7 @@ pub(super) fn table(case: &Case) -> String {
     let mut rows: Vec<_> = times.collect();
     if case.sizes.iter().any(|&size| case.best_peer(size).is_some()) {
         rows.push(row("*best peer that checks the same*".into(), &|size| Some(case.best_peer(size)?.0.to_owned())));
-        rows.push(row("*its time ÷ ours*".into(), &|size| case.best_peer(size).map(|(_, ratio)| verdict(ratio))));
+        rows.push(row("*its time ÷ ours*".into(), &|size| case.best_peer(size).map(|(_, ratio)| with_tie(ratio))));
     }
     for limit in engines(case, Class::Limit) {
         let ratio = |size| Some(format!("{:.2}", 1.0 / case.at(limit, size)?.vs_ours?));
@@ -61,18 +65,13 @@ pub(super) fn chart_file(case: &Case) -> String {
     format!("engine-{}.svg", words.collect::<Vec<_>>().join("-"))
 }
 
-/// The section of a page; `origin` says where and when it was measured, `peers` which versions, `charts` is the folder beside the page.
-pub(super) fn section(cases: &[Case], verdict: &Verdict, origin: &str, peers: &str, charts: &str) -> String {
-    let mut page = format!("{origin}. {peers}.\n");
-    page.push_str(&if verdict.missed.is_empty() {
-        "\nAll goals are reached.\n".to_owned()
-    } else {
-        format!("\nGoals that are missed:\n\n{}", list(&verdict.missed))
-    });
+/// The section of a page, with what was measured where.
+pub(super) fn section(cases: &[Case], verdict: &Verdict, origin: &Origin) -> String {
+    let mut page = format!("{origin}\n\n{}", goals(verdict));
     for case in cases {
         write!(page, "\n### {}\n\n", case.name).expect("a String takes all");
         if chart(case).is_some() {
-            write!(page, "![{}: time by ours]({charts}/{})\n\n", case.name, chart_file(case))
+            write!(page, "![{}: time by ours]({CHARTS}/{})\n\n", case.name, chart_file(case))
                 .expect("a String takes all");
         }
         page.push_str(&table(case));
@@ -80,8 +79,19 @@ pub(super) fn section(cases: &[Case], verdict: &Verdict, origin: &str, peers: &s
     page
 }
 
+/// What became of the goals.
+pub(super) fn goals(verdict: &Verdict) -> String {
+    let Verdict { missed, unmeasured } = verdict;
+    let lists = [("Goals that are missed", missed), ("Goals of which nothing was measured", unmeasured)];
+    let lists = lists.iter().filter(|(_, lines)| !lines.is_empty());
+    match lists.map(|(title, lines)| format!("{title}:\n\n{}", list(lines))).collect::<Vec<_>>() {
+        lists if lists.is_empty() => "All goals are reached.\n".to_owned(),
+        lists => lists.join("\n"),
+    }
+}
+
 /// A list in Markdown.
-pub(super) fn list(lines: &[String]) -> String {
+fn list(lines: &[String]) -> String {
     lines.iter().map(|line| format!("- {line}\n")).collect()
 }
 
@@ -91,7 +101,7 @@ fn name(case: &Case, engine: &str) -> String {
     if checks_less { format!("{engine} †") } else { engine.to_owned() }
 }
 
-fn verdict(ratio: f64) -> String {
+fn with_tie(ratio: f64) -> String {
     let is_tie = (1.0 / TIE..=TIE).contains(&ratio);
     format!("{ratio:.2}{}", if is_tie { ", a tie" } else { "" })
 }
@@ -172,7 +182,7 @@ Allocations per message: sansocket 0 to 0.5, sansocket as_bytes 0, tungstenite 1
 
     #[test]
     fn a_ratio_within_a_tenth_is_a_tie() {
-        let verdicts = [0.9, 0.92, 1.0, 1.09, 1.11].map(verdict);
+        let verdicts = [0.9, 0.92, 1.0, 1.09, 1.11].map(with_tie);
         assert_eq!(verdicts, ["0.90", "0.92, a tie", "1.00, a tie", "1.09, a tie", "1.11"]);
     }
 
@@ -193,11 +203,21 @@ Allocations per message: sansocket 0 to 0.5, sansocket as_bytes 0, tungstenite 1
     fn a_section_tells_what_is_missed_and_has_a_chart_where_there_is_something_to_compare() {
         let cases = parse(CANNED).unwrap();
         let missed = Verdict { missed: vec!["receive: slow".into()], ..Verdict::default() };
-        let page = section(&cases, &missed, "two cores, 2026-11-26", "tungstenite 0.30.0", "performance");
-        let head = "two cores, 2026-11-26. tungstenite 0.30.0.\n\nGoals that are missed:\n\n- receive: slow\n\n### receive/server/binary\n\n";
+        let origin = Origin { machine: "two cores, 2026-11-26".into(), peers: "Peers: tungstenite 0.30.0".into() };
+        let page = section(&cases, &missed, &origin);
+        let head = "two cores, 2026-11-26. Peers: tungstenite 0.30.0.\n\nGoals that are missed:\n\n- receive: slow\n\n### receive/server/binary\n\n";
         assert!(page.starts_with(head), "{page}");
         assert!(page.contains("](performance/engine-receive-server-binary.svg)\n\n| ns "), "{page}");
         assert!(page.contains("\n### something/new\n\n| ns        | 125 B |\n"), "{page}");
-        assert!(section(&cases, &Verdict::default(), "", "", "").contains("All goals are reached."));
+    }
+
+    #[test]
+    fn goals_are_reached_if_none_is_missed_and_each_was_measured() {
+        let [missed, unmeasured] = [vec!["slow".to_owned()], vec!["unknown".to_owned()]];
+        assert_eq!(goals(&Verdict::default()), "All goals are reached.\n");
+        assert_eq!(
+            goals(&Verdict { missed, unmeasured }),
+            "Goals that are missed:\n\n- slow\n\nGoals of which nothing was measured:\n\n- unknown\n"
+        );
     }
 }
