@@ -51,10 +51,10 @@ pub(crate) struct Options {
     #[arg(long, requires = "what")]
     record: bool,
     /// How often each server has its turn; what counts is the median.
-    #[arg(long, default_value = "15", value_parser = rounds)]
+    #[arg(long, default_value = "31", value_parser = rounds)]
     rounds: usize,
     /// How many seconds a turn takes.
-    #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "0.25", value_parser = seconds)]
     seconds: Duration,
 }
 

@@ -9,12 +9,9 @@ use anyhow::{Context, Result, ensure};
 
 use super::load::{Load, Shape};
 use super::servers::Candidate;
-use super::{Options, Row, candidates, docs};
+use super::{Options, ROWS, Row, candidates, docs};
 use crate::process::{self, Running};
 use crate::report;
-
-/// The load, with few messages and with many.
-const IN_FLIGHT: [usize; 2] = [1, 16];
 
 /// How long strace may take to begin and to end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,17 +20,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) fn run(options: &Options, target: &Path) -> Result<bool> {
     process::need("strace", &["--version"])?;
     let (mut candidates, remarks) = candidates(target, true)?;
-    let rows = IN_FLIGHT.map(|in_flight| Row { connections: 100, size: 125, in_flight, goal: f64::NAN });
     let mut lines = Vec::new();
     for candidate in &mut candidates {
         let mut line = vec![candidate.name.clone()];
-        for row in rows {
+        for row in ROWS {
             let calls = calls(candidate, row, options.seconds, &target.join("system-calls"));
             line.push(format!("{:.2}", calls.with_context(|| format!("{}, {row}", candidate.name))?));
         }
         lines.push(line);
     }
-    let header: Vec<_> = ["".to_owned()].into_iter().chain(rows.map(|row| row.to_string())).collect();
+    let header: Vec<_> = ["".to_owned()].into_iter().chain(ROWS.map(|row| row.to_string())).collect();
     let markdown = [vec![report::table(&header, &lines)], remarks].concat().join("\n");
     if options.record {
         report::replace_section(&docs("performance.md"), "system-calls", &markdown)?;
