@@ -103,7 +103,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
 /// Cargo, with what it is to do with the echo servers.
 fn on_echo_servers(command: &str) -> Command {
     let mut cargo = process::cargo();
-    cargo.args([command, "--locked", "--manifest-path", MANIFEST]);
+    cargo.args([command, "--manifest-path", MANIFEST]);
     cargo
 }
 

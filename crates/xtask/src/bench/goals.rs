@@ -93,7 +93,7 @@ impl Goal {
                     let (place, wanted) = (place(case, size), self.at_least);
                     verdict
                         .missed
-                        .push(format!("{place}: {name} takes {ratio:.2} times our time, wanted is {wanted:.2}"));
+                        .push(format!("{place}: {name} takes {ratio:.3} times our time, wanted is {wanted:.2}"));
                 }
             }
         }
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(missed(goals, &CANNED.replace("1.04", "0.92")), [""; 0]);
         assert_eq!(
             missed(goals, &CANNED.replace("1.04", "0.9")),
-            ["receive/server/binary, 1 KiB: tokio-websockets takes 0.90 times our time, wanted is 1.00"]
+            ["receive/server/binary, 1 KiB: tokio-websockets takes 0.900 times our time, wanted is 1.00"]
         );
     }
 
@@ -134,8 +134,8 @@ mod tests {
             format!("allocations = 1\n[[goal]]\nagainst = ['tungstenite', 'bare parser']\nat_least = 2\n{rest}")
         };
         let [bare, tungstenite] = [
-            "receive/server/binary, 1 KiB: bare parser takes 0.75 times our time, wanted is 2.00",
-            "receive/server/binary, 1 MiB: tungstenite takes 1.80 times our time, wanted is 2.00",
+            "receive/server/binary, 1 KiB: bare parser takes 0.750 times our time, wanted is 2.00",
+            "receive/server/binary, 1 MiB: tungstenite takes 1.800 times our time, wanted is 2.00",
         ];
         assert_eq!(missed(&goal("cases = ['receive/']"), CANNED), [tungstenite, bare]);
         assert_eq!(missed(&goal("cases = ['receive/']\nup_to = 1024"), CANNED), [bare]);
