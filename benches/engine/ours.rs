@@ -11,7 +11,7 @@ use crate::{READ_BUFFER, Receive, Refused, Send, WRITE_BUFFER};
 
 /// With so many bytes of a frame to come, they are read straight into their message, and no more than so many at once.
 const READ_STRAIGHT: u64 = 4 << 10;
-const LONGEST_READ: u64 = 256 << 10;
+const LONGEST_READ: u64 = 64 << 10;
 
 const LIMITS: Limits = Limits { message: u64::MAX, ..Limits::DEFAULT };
 

@@ -14,7 +14,7 @@ const READ: usize = 16 * 1024;
 
 type Case = (&'static str, fn(u64) -> u64);
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 13] = [
     ("receive/server/binary/16", |count| receive(Server, Side::Server, binary(16), count)),
     ("receive/server/binary/125", |count| receive(Server, Side::Server, binary(125), count)),
     ("receive/server/binary/1024", |count| receive(Server, Side::Server, binary(1024), count)),
@@ -24,7 +24,9 @@ const CASES: [Case; 11] = [
     ("receive/client/binary/125", |count| receive(client(), Side::Client, binary(125), count)),
     ("receive/client/ascii/125", |count| receive(client(), Side::Client, text("The quick brown fox. ", 125), count)),
     ("send/server/binary/125", |count| send(Server, 125, count)),
+    ("send/server/binary/1024", |count| send(Server, 1024, count)),
     ("send/client/binary/125", |count| send(client(), 125, count)),
+    ("send/client/binary/1024", |count| send(client(), 1024, count)),
     ("send/client/binary/16384", |count| send(client(), 16 * 1024, count)),
 ];
 

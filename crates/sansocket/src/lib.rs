@@ -81,6 +81,7 @@
 //! | `alloc` | yes | `Vec<u8>` as an [`Output`], `Messages`, `Prepared`, requests that are answered later |
 //! | `deflate` | no | [`deflate`]'s compressor and decompressor, by zlib-rs; needs `std` |
 //! | `rand` | no | `RandomKeys`, masking keys for clients; needs `std` |
+//! | `simd` | no | masking that picks the processor's vector instructions at run time, by fearless_simd; needs `std`. A build for x86-64-v3 or newer has them without it |
 
 #![no_std]
 #![deny(clippy::cast_possible_truncation)]
