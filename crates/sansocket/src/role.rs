@@ -1,6 +1,10 @@
 //! Which side of a connection one is: it decides who masks and who closes the transport.
 
+#[cfg(feature = "rand")]
+use core::cell::RefCell;
 use core::fmt;
+#[cfg(feature = "rand")]
+use core::mem;
 
 /// A side of a connection: [`Server`], [`Client`] or, where it is only known at run time, [`Either`].
 pub trait Role: sealed::Role {}
@@ -69,9 +73,41 @@ impl RandomKeys {
 impl MaskKeys for RandomKeys {
     #[inline]
     fn next_key(&mut self) -> [u8; 4] {
-        // As four bytes, the generator would be asked four times.
-        rand::Rng::next_u32(&mut Self::generator()).to_ne_bytes()
+        KEYS.with_borrow_mut(|keys| {
+            keys.left = match keys.left.checked_sub(1) {
+                Some(left) => left,
+                None => {
+                    keys.refill();
+                    BLOCK - 1
+                }
+            };
+            // What was used is not kept.
+            mem::take(&mut keys.block[keys.left])
+        })
     }
+}
+
+/// How many keys a thread draws at once. Drawn one by one, they make a message of 16 bytes an eighth slower.
+#[cfg(feature = "rand")]
+const BLOCK: usize = 64;
+
+#[cfg(feature = "rand")]
+struct Keys {
+    block: [[u8; 4]; BLOCK],
+    left: usize,
+}
+
+#[cfg(feature = "rand")]
+impl Keys {
+    #[cold]
+    fn refill(&mut self) {
+        rand::Rng::fill_bytes(&mut RandomKeys::generator(), self.block.as_flattened_mut());
+    }
+}
+
+#[cfg(feature = "rand")]
+std::thread_local! {
+    static KEYS: RefCell<Keys> = const { RefCell::new(Keys { block: [[0; 4]; BLOCK], left: 0 }) };
 }
 
 impl Role for Server {}
