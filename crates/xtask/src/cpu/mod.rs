@@ -101,9 +101,12 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let table = measure(options, candidates)?;
     let markdown = format!("{}\n{}", table.markdown(), options.how(&remarks));
     if options.record {
-        table.chart().write(&docs("performance/servers.svg"))?;
-        let chart = "![the table above as bars](performance/servers.svg)";
-        report::replace_section(&docs("performance.md"), "servers", &format!("{markdown}\n\n{chart}"))?;
+        let mut section = markdown.clone();
+        for (name, chart) in table.charts() {
+            chart.write(&docs("performance").join(name))?;
+            section += &format!("\n\n![{}](performance/{name})", chart.title);
+        }
+        report::replace_section(&docs("performance.md"), "servers", &section)?;
     }
     Ok(tell(&markdown, &table.missed()))
 }

@@ -70,10 +70,10 @@ pub(super) fn in_rust(target: &Path) -> Result<Vec<Candidate>> {
         Ok(Candidate::new(format!("{library} {version}{remark}"), command))
     };
     Ok(vec![
-        server("tungstenite", ", threads", &[])?,
-        server("tungstenite", ", threads, reads of 8 KiB", &["8192"])?,
+        server("tungstenite", "", &[])?,
+        server("tungstenite", ", 8 KiB", &["8192"])?,
         server("tokio-tungstenite", "", &[])?,
-        server("tokio-tungstenite", ", reads of 8 KiB", &["8192"])?,
+        server("tokio-tungstenite", ", 8 KiB", &["8192"])?,
         server("fastwebsockets", "", &[])?,
         server("tokio-websockets", "", &[])?,
     ])

@@ -40,13 +40,21 @@ impl Table {
         missed.collect()
     }
 
-    pub(super) fn chart(&self) -> Chart {
-        let ratios = |index| self.rows.iter().map(|(_, turns)| Some(turns.ratio(index, ECHO))).collect();
+    /// Charts, each with its file's name: of one message in flight, and of several, where some make so many system calls that the rest would not be seen.
+    pub(super) fn charts(&self) -> [(&'static str, Chart); 2] {
+        let one = self.chart("one message in flight", |row| row.in_flight == 1);
+        let several = self.chart("several messages in flight", |row| row.in_flight > 1);
+        [("servers.svg", one), ("servers-in-flight.svg", several)]
+    }
+
+    fn chart(&self, what: &str, is_in: impl Fn(&Row) -> bool) -> Chart {
+        let rows: Vec<_> = self.rows.iter().filter(|(row, _)| is_in(row)).collect();
+        let ratios = |index| rows.iter().map(|(_, turns)| Some(turns.ratio(index, ECHO))).collect();
         let servers = self.servers.iter().enumerate().skip(OURS);
         Chart {
-            title: "Processor time of an echoed message, by that of a TCP echo".into(),
+            title: format!("Processor time of an echoed message, by that of a TCP echo: {what}"),
             unit: "times a TCP echo".into(),
-            categories: self.rows.iter().map(|(row, _)| row.to_string()).collect(),
+            categories: rows.iter().map(|(row, _)| row.to_string()).collect(),
             series: servers.map(|(index, name)| (name.clone(), ratios(index))).collect(),
             log: false,
         }
@@ -85,10 +93,16 @@ mod tests {
     }
 
     #[test]
-    fn the_chart_has_all_but_the_echo() {
-        let chart = table().chart();
-        assert_eq!(chart.categories, ["10 × 1 KiB", "10 × 20 B"]);
-        assert_eq!(chart.series[1], ("other 1.0".to_owned(), vec![Some(2.0), Some(0.8)]));
-        assert_eq!(chart.series.len(), 2);
+    fn a_chart_has_all_but_the_echo_and_those_with_several_in_flight_have_their_own() {
+        let mut table = table();
+        table.rows[1].0.in_flight = 16;
+        let [(_, one), (_, several)] = table.charts();
+        assert_eq!(
+            (one.categories, several.categories),
+            (vec!["10 × 1 KiB".into()], vec!["10 × 20 B, 16 in flight".into()])
+        );
+        assert_eq!(one.series[1], ("other 1.0".to_owned(), vec![Some(2.0)]));
+        assert_eq!(several.series[1], ("other 1.0".to_owned(), vec![Some(0.8)]));
+        assert_eq!(one.series.len(), 2);
     }
 }
