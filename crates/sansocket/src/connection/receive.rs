@@ -56,6 +56,23 @@ impl<R: Role> Connection<R> {
         self.data_ahead(input).is_some_and(|data| data.there > 0 || data.left == 0)
     }
 
+    /// How many bytes of the frame that `input` begins with have not come; of a header that is cut itself, at least one. 0: the frame is there as
+    /// a whole or is bad, or what `input` begins with is not a frame's beginning.
+    ///
+    /// A read that has filled its buffer leaves a cut frame at the end. Where this much still fits behind it, it may be moved to the
+    /// front before more is read: then its message lies in one place, and need not be joined. What is left to lie there is not
+    /// validated, so do that only if more bytes are sure to be there.
+    pub fn missing(&self, input: &[u8]) -> u64 {
+        if !matches!(self.phase, Phase::BetweenMessages | Phase::Header) || self.held > 0 || input.is_empty() {
+            return 0;
+        }
+        match FrameHeader::parse(input) {
+            Ok(Some((header, end))) => header.payload_len().saturating_sub((input.len() - end) as u64),
+            Ok(None) => 1,
+            Err(_) => 0,
+        }
+    }
+
     /// The data frame that `input` begins with or continues, if it does.
     fn data_ahead(&self, input: &[u8]) -> Option<DataAhead> {
         match self.phase {
@@ -327,19 +344,27 @@ impl<R: Role> Connection<R> {
             self.phase = Phase::Data;
             return Ok(None);
         }
-        if incoming.kind == Kind::Text && !incoming.compressed {
-            return self.take_text(frame, incoming, input);
+        match incoming.kind {
+            _ if incoming.compressed => return Ok(Some(self.take_compressed(frame, incoming, input))),
+            Kind::Text => return self.take_text(frame, incoming, input),
+            Kind::Binary => {}
         }
         let bytes = frame.take(input, usize::MAX);
         if self.role.is_server() {
             frame.unmask(bytes);
         }
         let position = self.put_back(frame, incoming);
-        Ok(Some(if incoming.compressed {
-            Event::Compressed(Compressed::new(bytes, incoming.kind, position))
-        } else {
-            Event::Binary(Binary::new(bytes, position))
-        }))
+        Ok(Some(Event::Binary(Binary::new(bytes, position))))
+    }
+
+    #[inline(never)]
+    fn take_compressed<'b>(&mut self, mut frame: Frame, incoming: Incoming, input: &mut &'b mut [u8]) -> Event<'b> {
+        let bytes = frame.take(input, usize::MAX);
+        if self.role.is_server() {
+            frame.unmask(bytes);
+        }
+        let position = self.put_back(frame, incoming);
+        Event::Compressed(Compressed::new(bytes, incoming.kind, position))
     }
 
     #[inline(never)]
@@ -613,6 +638,37 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_missing_of_a_frame_is_told_at_its_beginning() {
+        for payload_len in [0, 5, 125, 126, 1000] {
+            let whole = frame(SERVER, 0x82, &vec![7; payload_len]);
+            let whole = &whole[..whole.len() - 2];
+            let header_len = whole.len() - payload_len;
+            let new = || connection(SERVER, Negotiated::default(), Limits::DEFAULT);
+            for there in 1..=whole.len() {
+                let missing = if there < header_len { 1 } else { (whole.len() - there) as u64 };
+                assert_eq!(new().missing(&whole[..there]), missing, "{there} of {payload_len}");
+                assert_eq!(
+                    new().missing(&[&whole[..there], &[0; 8]].concat()[..there + 8]) == 0,
+                    missing <= 8 && there >= header_len
+                );
+            }
+            // Inside of a header or of a payload, nothing begins.
+            for there in 1..whole.len() {
+                let (mut connection, mut begun) = (new(), whole[..there].to_vec());
+                let mut input = &mut begun[..];
+                while connection.receive(&mut input, &mut Vec::new()).is_some() {}
+                assert_eq!(connection.missing(&whole[there..]), 0);
+            }
+        }
+        let mut server = connection(SERVER, Negotiated::default(), Limits::DEFAULT);
+        assert_eq!(server.missing(&[]), 0);
+        // A reserved opcode; behind it, nothing counts.
+        assert_eq!(server.missing(&[0x83]), 0);
+        assert!(server.receive(&mut &mut [0x83][..], &mut Vec::new()).is_some());
+        assert_eq!(server.missing(&[0x82]), 0);
     }
 
     #[test]
