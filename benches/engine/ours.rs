@@ -48,52 +48,72 @@ impl<R: Role, L: Fn(&Text<'_>)> Receiver<R, L> {
 }
 
 impl<R: Role, L: Fn(&Text<'_>)> Receive for Receiver<R, L> {
+    #[inline]
     fn receive(&mut self, mut count: u64, mut each: impl FnMut(&[u8])) -> Result<(), Refused> {
-        let Self { connection, wire, buffer, unread, messages, out, look } = self;
-        let mut input = &mut buffer[unread.clone()];
         while count > 0 {
-            let piece = match connection.receive(&mut input, out) {
-                Some(Event::Binary(binary)) if binary.is_whole() => {
-                    each(binary.as_bytes());
-                    count -= 1;
-                    continue;
-                }
-                Some(Event::Text(text)) if text.is_whole() => {
-                    look(&text);
-                    each(text.as_bytes());
-                    count -= 1;
-                    continue;
-                }
-                Some(event) => event.piece().ok_or(Refused)?,
-                None => {
-                    let left = connection.payload_left();
-                    if left >= READ_STRAIGHT
-                        && let Some(room) = messages.room(left.min(LONGEST_READ)).map_err(|_| Refused)?
-                    {
-                        let len = wire.read(room).expect("memory can be read");
-                        if messages.received(len, connection) {
-                            each(messages.message().expect("it is whole").as_bytes());
-                            count -= 1;
-                        }
-                        continue;
+            let mut input = &mut self.buffer[self.unread.clone()];
+            while count > 0
+                && let Some(event) = self.connection.receive_whole(&mut input, &mut self.out)
+            {
+                match event {
+                    Event::Binary(binary) => each(binary.as_bytes()),
+                    Event::Text(text) => {
+                        (self.look)(&text);
+                        each(text.as_bytes());
                     }
-                    unread.end = wire.read(buffer).expect("memory can be read");
-                    input = &mut buffer[..unread.end];
-                    if input.is_empty() {
-                        return Err(Refused);
-                    }
-                    continue;
+                    _ => return Err(Refused),
                 }
-            };
-            if piece.is_last() {
-                each(messages.finish(piece).map_err(|_| Refused)?.as_bytes());
                 count -= 1;
-            } else {
-                messages.append(piece).map_err(|_| Refused)?;
+            }
+            self.unread.start = self.unread.end - input.len();
+            if count > 0 {
+                count -= u64::from(self.receive_cut(&mut each)?);
             }
         }
-        unread.start = unread.end - input.len();
         Ok(())
+    }
+}
+
+impl<R: Role, L: Fn(&Text<'_>)> Receiver<R, L> {
+    /// Takes what is not a whole message in one frame, or reads. True: a message was given.
+    #[inline(never)]
+    fn receive_cut(&mut self, each: &mut impl FnMut(&[u8])) -> Result<bool, Refused> {
+        let Self { connection, wire, buffer, unread, messages, out, .. } = self;
+        let missing = connection.missing(&buffer[unread.clone()]);
+        if unread.end == buffer.len() && missing > 0 && unread.len() as u64 + missing <= buffer.len() as u64 {
+            buffer.copy_within(unread.clone(), 0);
+            let len = unread.len();
+            *unread = 0..len + wire.read(&mut buffer[len..]).expect("memory can be read");
+            return Ok(false);
+        }
+        let mut input = &mut buffer[unread.clone()];
+        let piece = match connection.receive(&mut input, out) {
+            Some(event) => event.piece().ok_or(Refused)?,
+            None => {
+                let left = connection.payload_left();
+                if left >= READ_STRAIGHT
+                    && let Some(room) = messages.room(left.min(LONGEST_READ)).map_err(|_| Refused)?
+                {
+                    unread.start = unread.end;
+                    let len = wire.read(room).expect("memory can be read");
+                    let is_whole = messages.received(len, connection);
+                    if is_whole {
+                        each(messages.message().expect("it is whole").as_bytes());
+                    }
+                    return Ok(is_whole);
+                }
+                let len = wire.read(buffer).expect("memory can be read");
+                *unread = 0..len;
+                return if len == 0 { Err(Refused) } else { Ok(false) };
+            }
+        };
+        unread.start = unread.end - input.len();
+        if !piece.is_last() {
+            messages.append(piece).map_err(|_| Refused)?;
+            return Ok(false);
+        }
+        each(messages.finish(piece).map_err(|_| Refused)?.as_bytes());
+        Ok(true)
     }
 }
 

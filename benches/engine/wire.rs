@@ -339,10 +339,11 @@ pub(crate) fn frame_len(payload: Payload, sender: Side) -> usize {
     FrameHeader::new(Opcode::Binary, true, payload.len() as u64, key).encoded_len() + payload.len()
 }
 
-/// Streams that begin with something that is not allowed to be sent to `receiver`, and what it is. Behind it comes what is allowed.
+/// What is not allowed to be sent to `receiver`: what it is, and a stream in which it comes behind so many good messages, and before one.
 ///
-/// What is wrong with a text is its last byte, and it is as long as `payload`: some engines look only at what lies in one buffer.
-pub(crate) fn violations(payload: Payload, receiver: Side) -> Vec<(&'static str, Wire)> {
+/// What is wrong with a text is its last byte. It is as long as `payload`, and comes first, second and third: some engines do not look at what
+/// a read has cut.
+pub(crate) fn violations(payload: Payload, receiver: Side) -> Vec<(&'static str, usize, Wire)> {
     let good = payload.frames(receiver, 1, [1, 2, 3, 4]);
     let mut reserved_bit = good.clone();
     reserved_bit[0] |= 0x40;
@@ -353,10 +354,10 @@ pub(crate) fn violations(payload: Payload, receiver: Side) -> Vec<(&'static str,
     let other = if receiver == Side::Server { Side::Client } else { Side::Server };
     let masking = if receiver == Side::Server { "a missing mask" } else { "a mask" };
     let mut violations = vec![
-        (masking, payload.frames(other, 1, [1, 2, 3, 4])),
-        ("a reserved bit", reserved_bit),
-        ("a reserved opcode", reserved_opcode),
-        ("a continuation of nothing", continuation),
+        (masking, 0, payload.frames(other, 1, [1, 2, 3, 4])),
+        ("a reserved bit", 0, reserved_bit),
+        ("a reserved opcode", 0, reserved_opcode),
+        ("a continuation of nothing", 0, continuation),
     ];
     if payload.is_text() {
         let mut invalid = good.clone();
@@ -364,7 +365,8 @@ pub(crate) fn violations(payload: Payload, receiver: Side) -> Vec<(&'static str,
         let last = invalid.len() - 1;
         let key = [1, 2, 3, 4][(payload.len() - 1) % 4];
         invalid[last] = if receiver == Side::Server { 0xFF ^ key } else { 0xFF };
-        violations.push(("text that is not UTF-8", invalid));
+        violations.extend((0..3).map(|before| ("text that is not UTF-8", before, invalid.clone())));
     }
-    violations.into_iter().map(|(what, bad)| (what, Wire::once([bad, good.clone()].concat()))).collect()
+    let wire = |before, bad: Vec<u8>| Wire::once([good.repeat(before), bad, good.clone()].concat());
+    violations.into_iter().map(|(what, before, bad)| (what, before, wire(before, bad))).collect()
 }
