@@ -79,12 +79,14 @@ impl<R: Role, L: Fn(&Text<'_>)> Receiver<R, L> {
     #[inline(never)]
     fn receive_cut(&mut self, each: &mut impl FnMut(&[u8])) -> Result<bool, Refused> {
         let Self { connection, wire, buffer, unread, messages, out, .. } = self;
-        let missing = connection.missing(&buffer[unread.clone()]);
-        if unread.end == buffer.len() && missing > 0 && unread.len() as u64 + missing <= buffer.len() as u64 {
-            buffer.copy_within(unread.clone(), 0);
-            let len = unread.len();
-            *unread = 0..len + wire.read(&mut buffer[len..]).expect("memory can be read");
-            return Ok(false);
+        // What a full read has cut is moved to the front, if the whole of it fits.
+        if unread.end == buffer.len() {
+            let (len, missing) = (unread.len(), connection.missing(&buffer[unread.clone()]));
+            if missing > 0 && len as u64 + missing <= buffer.len() as u64 {
+                buffer.copy_within(unread.clone(), 0);
+                *unread = 0..len + wire.read(&mut buffer[len..]).expect("memory can be read");
+                return Ok(false);
+            }
         }
         let mut input = &mut buffer[unread.clone()];
         let piece = match connection.receive(&mut input, out) {
