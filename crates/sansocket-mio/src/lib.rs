@@ -59,6 +59,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `deflate` | no | permessage-deflate: `Settings::compression`, `send_with` |
+//! | `simd` | no | masking with the processor's best vectors, found at run time |
 //! | `tls` | no | `TlsStream` and `TlsListener`, by rustls |
 
 mod answer;

@@ -58,6 +58,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `deflate` | no | permessage-deflate: `compression` of the options, `send_with` |
+//! | `simd` | no | masking with the processor's best vectors, found at run time |
 //! | `tls` | no | `wss://`, `TlsStream`, by rustls |
 
 mod client;

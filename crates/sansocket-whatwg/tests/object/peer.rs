@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sansocket_testkit::{CLOSE, CONTINUATION, Frame, Side, split_frames};
 use sansocket_whatwg::{Builder, CloseEvent, Data, Event, Pumped, WebSocket};
-use sha1::{Digest, Sha1};
+use sha1_smol::Sha1;
 
 /// How long anything may take. Nothing is waited for that does not come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -197,8 +197,8 @@ impl Peer {
 
 /// The value of `Sec-WebSocket-Accept` for a key.
 pub(crate) fn accept_value(key: &str) -> String {
-    let hash = Sha1::new().chain_update(key).chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11").finalize();
-    STANDARD.encode(hash)
+    let hash = Sha1::from(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
+    STANDARD.encode(hash.digest().bytes())
 }
 
 /// An open object and its peer: the open event was.

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use sha1::{Digest, Sha1};
+use sha1_smol::Sha1;
 
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -27,8 +27,11 @@ pub(super) fn is_key(key: &[u8]) -> bool {
 
 /// 4.2.2, item 5.4: the base64 of the SHA-1 of the key as it was received and the GUID.
 pub(super) fn accept(key: &[u8]) -> [u8; 28] {
+    let mut hash = Sha1::new();
+    hash.update(key);
+    hash.update(GUID);
     let mut accept = [0; 28];
-    let encoded = BASE64.encode_slice(Sha1::new().chain_update(key).chain_update(GUID).finalize(), &mut accept);
+    let encoded = BASE64.encode_slice(hash.digest().bytes(), &mut accept);
     debug_assert_eq!(encoded, Ok(accept.len()));
     accept
 }
