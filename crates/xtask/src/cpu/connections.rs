@@ -69,14 +69,14 @@ fn markdown(turns: &Turns) -> String {
         "connections",
         "sansocket, mio, ns",
         "TCP echo, ns",
-        "ours by ours with 10",
-        "echo by echo with 10",
-        "growth that is ours",
+        "ours ÷ ours with 10",
+        "echo ÷ echo with 10",
+        "one ÷ the other",
     ];
     let line = |index: usize| {
         let (echo, ours) = indices(index);
         vec![
-            report::number(COUNTS[index] as f64),
+            COUNTS[index].to_string(),
             report::number(turns.median(ours)),
             report::number(turns.median(echo)),
             format!("{:.2}", turns.ratio(ours, indices(0).1)),
