@@ -1,13 +1,8 @@
 //! Measures the contestants of a case, and says what came out.
 
 use std::env;
-use std::time::Duration;
 
 use sansocket_benches::{Median, Run};
-
-/// How long a turn takes at least.
-#[cfg(not(feature = "allocations"))]
-const TURN: Duration = Duration::from_millis(2);
 
 /// One of those that are compared.
 pub(crate) struct Contestant<'r> {
@@ -103,6 +98,9 @@ impl Report {
 
 #[cfg(not(feature = "allocations"))]
 fn figures(runs: Vec<Run<'_>>, rounds: usize) -> Vec<Figures> {
+    /// How long a turn takes at least.
+    const TURN: std::time::Duration = std::time::Duration::from_millis(2);
+
     let medians = sansocket_benches::compare(runs, TURN, rounds);
     medians.into_iter().map(|median| Figures { time: Some(median), allocations: None }).collect()
 }
