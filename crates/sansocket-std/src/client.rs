@@ -63,7 +63,7 @@ impl Default for ConnectOptions<'_> {
 }
 
 impl<'a> ConnectOptions<'a> {
-    /// The defaults: no origin, no subprotocols, no further headers, the engine's limits, a read buffer of 16 KiB,
+    /// The defaults: no origin, no subprotocols, no further headers, the engine's limits, a read buffer of 16 KiB and a little,
     /// [`Timeouts::DEFAULT`].
     pub const fn new() -> Self {
         Self {

@@ -24,6 +24,9 @@ pub(crate) const fn has_room(queued: &[u8]) -> bool {
 /// How much memory for joined messages is kept from one message to the next, in bytes.
 const KEPT: usize = 64 * 1024;
 
+/// How much is read at once straight into a message, in bytes.
+const LONGEST_READ: u64 = 256 * 1024;
+
 /// The buffer, what of it was received and not read, and the message that is being joined.
 #[derive(Debug)]
 pub(crate) struct Inbox {
@@ -31,10 +34,16 @@ pub(crate) struct Inbox {
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
+    /// Whether what is unread is a frame's beginning that the end of the buffer has cut: the rest is to be read behind it.
+    is_cut: bool,
     messages: Messages,
+    /// How many bytes are still to come of a frame whose message is being joined.
+    payload_left: u64,
+    /// How many of them have come, in the room of `messages`.
+    straight: usize,
     codec: Receiver,
-    /// Whether what lies ready was inflated.
-    is_inflated: bool,
+    /// Whether what lies ready does not lie in the buffer: it was inflated, or read straight into its message.
+    lies_apart: bool,
     /// Whether a piece was appended since somebody has asked.
     has_appended: bool,
 }
@@ -59,25 +68,43 @@ impl Inbox {
             buffer,
             start: 0,
             end: unread.len(),
+            is_cut: false,
             messages: Messages::new(),
+            payload_left: 0,
+            straight: 0,
             codec,
-            is_inflated: false,
+            lies_apart: false,
             has_appended: false,
         }
     }
 
-    /// Reads once. Everything received before must have been taken.
+    /// Reads once. Everything received before must have been taken, but for a frame that was cut.
     pub(crate) fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
-        debug_assert_eq!(self.start, self.end);
-        (self.start, self.end) = (0, 0);
+        debug_assert!(self.start == self.end || self.is_cut);
         // A stream that claims more than there was room for does not get us to read what it has not written.
-        self.end = read(&mut self.buffer)?.min(self.buffer.len());
-        Ok(self.end)
+        let read = |room: &mut [u8]| read(room).map(|count| count.min(room.len()));
+        // What the buffer would hold is read there: what follows may come along.
+        let is_long = self.payload_left >= self.buffer.len() as u64 && self.messages.len_under_way() > 0;
+        // If there is no memory for it, it goes through the buffer, and to join it tells what is wrong.
+        if is_long && let Ok(Some(room)) = self.messages.room(self.payload_left.min(LONGEST_READ)) {
+            self.straight = read(room)?;
+            return Ok(self.straight);
+        }
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end, self.is_cut) = (0, self.end - self.start, false);
+        let count = read(&mut self.buffer[self.end..])?;
+        self.end += count;
+        Ok(count)
     }
 
     /// What was received and not taken.
     pub(crate) fn unread(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
+    }
+
+    /// Whether something that was received has to wait until what is queued is written.
+    pub(crate) const fn waits_for_room(&self) -> bool {
+        self.start < self.end && !self.is_cut
     }
 
     /// Whether pieces of an unfinished message have come since this was asked last.
@@ -87,16 +114,32 @@ impl Inbox {
 
     /// Takes events until the rest of a message lies ready: then one of the two `finish` is to be called.
     pub(crate) fn take(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Found {
-        self.is_inflated = false;
+        (self.lies_apart, self.is_cut) = (false, false);
         if self.codec.has_left() {
             return Found::Compressed;
         }
         self.release();
         self.messages.set_limit(engine.limits().message);
+        if self.straight > 0 {
+            self.has_appended = true;
+            if self.messages.received(mem::take(&mut self.straight), engine) {
+                self.lies_apart = true;
+                return Found::Ready;
+            }
+        }
+        let size = self.buffer.len();
         let mut input = &mut self.buffer[self.start..self.end];
         let found = loop {
             if engine.completes_message(input) {
                 break Found::Ready;
+            }
+            // What is left of it is read behind it, so that it lies in one place; but only where the buffer is full, so that more is there.
+            if self.end == size {
+                let missing = engine.missing(input);
+                if missing > 0 && missing <= (size - input.len()) as u64 {
+                    self.is_cut = true;
+                    break Found::Nothing;
+                }
             }
             match engine.receive(&mut input, &mut BoundedOutput::new(out, REPLIES)) {
                 None => break Found::Nothing,
@@ -115,14 +158,19 @@ impl Inbox {
             }
         };
         self.start = self.end - input.len();
+        self.payload_left = engine.payload_left();
         found
     }
 
     /// Takes events until something of a message lies ready: then `piece` is to be called.
     pub(crate) fn take_to_piece(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Found {
-        self.is_inflated = false;
+        (self.lies_apart, self.is_cut) = (false, false);
         if self.codec.has_left() {
             return Found::Compressed;
+        }
+        // What `take` has left of a message is to get into no other.
+        if self.messages.len_under_way() > 0 {
+            self.messages = Messages::new();
         }
         let mut input = &mut self.buffer[self.start..self.end];
         let found = loop {
@@ -144,19 +192,19 @@ impl Inbox {
 
     /// Inflates what was found, for a message of up to `limit` bytes. True: it is whole, and one of the two `finish` is to be called.
     pub(crate) fn inflate(&mut self, limit: u64) -> Result<bool, ProtocolError> {
-        self.is_inflated = self.codec.inflate(limit, &self.buffer, &mut self.messages)?;
-        Ok(self.is_inflated)
+        self.lies_apart = self.codec.inflate(limit, &self.buffer, &mut self.messages)?;
+        Ok(self.lies_apart)
     }
 
     /// Inflates something of what was found. True: `piece` is to be called.
     pub(crate) fn inflate_piece(&mut self, limit: u64) -> Result<bool, ProtocolError> {
-        self.is_inflated = self.codec.inflate_piece(limit, &self.buffer)?;
-        Ok(self.is_inflated)
+        self.lies_apart = self.codec.inflate_piece(limit, &self.buffer)?;
+        Ok(self.lies_apart)
     }
 
     /// The message whose rest lies ready. `None`: it is bad, and the engine has failed.
     pub(crate) fn finish(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Option<Message<'_>> {
-        if self.is_inflated {
+        if self.lies_apart {
             return self.messages.message();
         }
         let Self { buffer, start, end, messages, .. } = self;
@@ -172,7 +220,7 @@ impl Inbox {
 
     /// As `finish`, and gives the message away.
     pub(crate) fn finish_owned(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Option<OwnedMessage> {
-        if self.is_inflated {
+        if self.lies_apart {
             return self.messages.take();
         }
         let Self { buffer, start, end, messages, .. } = self;
@@ -182,7 +230,7 @@ impl Inbox {
 
     /// The piece that lies ready. `None`: it is bad, and the engine has failed.
     pub(crate) fn piece(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Option<Piece<'_>> {
-        if self.is_inflated {
+        if self.lies_apart {
             return self.codec.piece();
         }
         let Self { buffer, start, end, .. } = self;

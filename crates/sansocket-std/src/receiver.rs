@@ -144,11 +144,12 @@ impl<D: Side> Receiver<D> {
                 Err(Fill::Io(error)) => return Err(Error::Io(error)),
                 Err(Fill::Again | Fill::InVain) => continue,
             }
-            // What is left was waiting for room.
-            if !self.inbox.unread().is_empty() {
+            if self.inbox.waits_for_room() {
                 continue;
             }
             match self.fill(call) {
+                // What has come of a frame goes first. The end will be there again.
+                Ok(0) if !self.inbox.unread().is_empty() => {}
                 Ok(0) => self.side.engine(|engine, _| engine.receive_eof()),
                 Ok(_) => self.timing.received(),
                 Err(Fill::Again) => {}
@@ -157,7 +158,9 @@ impl<D: Side> Receiver<D> {
                     source = Some(io::Error::new(io::ErrorKind::TimedOut, "the Close was not answered in time"));
                 }
                 Err(Fill::Io(error)) if is_gone(&error) => {
-                    self.side.engine(|engine, _| engine.receive_eof());
+                    if self.inbox.unread().is_empty() {
+                        self.side.engine(|engine, _| engine.receive_eof());
+                    }
                     source = Some(error);
                 }
                 Err(Fill::Io(error)) => return Err(Error::Io(error)),
@@ -174,7 +177,7 @@ impl<D: Side> Receiver<D> {
         let wait = next_wait(side, timing, call);
         let start = timing.now();
         // With input that waits for room, whoever is writing is waited for: nothing more is to be read before.
-        match side.flush(!inbox.unread().is_empty(), Limit::after(wait)) {
+        match side.flush(inbox.waits_for_room(), Limit::after(wait)) {
             Ok(_) => Ok(()),
             Err(error) if is_timeout(&error) => {
                 hear_of_sent(side, timing);

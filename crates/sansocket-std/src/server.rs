@@ -65,7 +65,7 @@ impl Default for AcceptOptions<'_> {
 }
 
 impl<'a> AcceptOptions<'a> {
-    /// The defaults: pages of the same origin, no subprotocols, the engine's limits, a read buffer of 16 KiB,
+    /// The defaults: pages of the same origin, no subprotocols, the engine's limits, a read buffer of 16 KiB and a little,
     /// [`Timeouts::DEFAULT`].
     pub const fn new() -> Self {
         Self {

@@ -8,6 +8,7 @@ mod compression;
 mod compression_bounds;
 mod messages;
 mod opening;
+mod reading;
 mod timing;
 #[cfg(feature = "tls")]
 mod tls;
