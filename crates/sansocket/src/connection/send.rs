@@ -239,6 +239,10 @@ impl<R: Role> Connection<R> {
     ///
     /// `out` should have room for [`MAX_REPLY`](crate::MAX_REPLY) bytes; with less, the Close is left out.
     pub fn fail(&mut self, error: ProtocolError, out: &mut (impl Output + ?Sized)) {
+        self.fail_to(error, &mut &mut *out);
+    }
+
+    pub(super) fn fail_to(&mut self, error: ProtocolError, out: &mut dyn Output) {
         if let Reply::Fail(error) = self.on(Happening::Violation(error)) {
             // Without room the peer is not told the reason, as the docs say; the connection has failed all the same.
             let _ = self.put_close(Some(error.close_code()), error.text(), out);
@@ -246,7 +250,7 @@ impl<R: Role> Connection<R> {
     }
 
     /// Takes note of the peer's Close and answers it where it must be answered. `out` has room for a reply.
-    pub(super) fn answer_close(&mut self, close: Option<CloseCode>, out: &mut (impl Output + ?Sized)) {
+    pub(super) fn answer_close(&mut self, close: Option<CloseCode>, out: &mut dyn Output) {
         if self.on(Happening::PeerClose) == Reply::Echo {
             // 5.5.1: "the endpoint typically echos the status code it received".
             let echoed = self.put_close(close, "", out);
