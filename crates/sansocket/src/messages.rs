@@ -190,12 +190,16 @@ impl Messages {
     }
 
     /// Takes the first `count` bytes of the [`room`](Self::room) through `connection`, and adds them to the message where they lie. True: it is
-    /// whole, and to be had from [`take`](Self::take).
+    /// whole, and to be had from [`take`](Self::take). Of a connection that has failed or ended meanwhile, nothing is taken.
     ///
     /// # Panics
     ///
     /// If that is more than the room, or more than the rest of the frame under way.
     pub fn received<R: Role>(&mut self, count: usize, connection: &mut Connection<R>) -> bool {
+        // Somebody has ended the connection meanwhile.
+        if !connection.may_receive() {
+            return false;
+        }
         assert!(count as u64 <= connection.payload_left(), "more was read than the frame has left");
         let mut input = &mut self.binary[self.received..][..count];
         // The payload of a binary message is not looked at and calls for no reply, but `receive` insists on room for one.
@@ -344,6 +348,21 @@ mod tests {
                     OwnedMessage::Binary(binary) => binary,
                 });
             }
+        }
+    }
+
+    #[test]
+    fn what_was_read_for_a_connection_that_has_ended_is_not_taken() {
+        for end in [
+            (|connection, out| connection.fail(ProtocolError::MessageTooBig, out))
+                as fn(&mut Connection<Server>, &mut Vec<u8>),
+            |connection, _| connection.receive_eof(),
+        ] {
+            let (mut messages, mut connection) = under_way(Kind::Binary, 1000, 10);
+            assert!(messages.room(500).unwrap().is_some());
+            end(&mut connection, &mut Vec::new());
+            assert!(!messages.received(500, &mut connection));
+            assert!(messages.message().is_none());
         }
     }
 

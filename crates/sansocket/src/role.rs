@@ -55,7 +55,8 @@ impl<F: FnMut() -> [u8; 4]> MaskKeys for F {
     }
 }
 
-/// Keys from the thread's cryptographic generator, seeded by the operating system. Takes no memory of its own.
+/// Keys from the thread's cryptographic generator, seeded by the operating system. Each thread draws 64 of them at once and holds them in 264 bytes; a
+/// connection takes no memory for them. Behind a `fork`, both processes would use up the same ones: fork before there are connections.
 #[cfg(feature = "rand")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RandomKeys;

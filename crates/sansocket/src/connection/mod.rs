@@ -1,8 +1,11 @@
-//! The state machine of one connection. Bytes come in by `receive.rs`, go out by `send.rs`; `closing.rs` is how it ends.
+//! The state machine of one connection. Bytes come in by `receive.rs`, most of them by the short ways of `whole.rs`, and go out by `send.rs`; `ahead.rs` looks at what
+//! is to come, `closing.rs` is how it ends.
 
+mod ahead;
 mod closing;
 mod receive;
 mod send;
+mod whole;
 
 pub use closing::{EndedBy, Ending, NextStep, Place};
 #[cfg(feature = "deflate")]
@@ -218,7 +221,7 @@ impl<R: Role> Connection<R> {
     }
 
     /// Whether what the peer sends still counts.
-    #[cfg(feature = "deflate")]
+    #[cfg(feature = "alloc")]
     pub(crate) const fn may_receive(&self) -> bool {
         self.closing.may_receive()
     }

@@ -1,8 +1,7 @@
 //! What the peer sends: from the input's bytes to an event.
 //!
-//! Two ways lead through this file. [`Connection::receive_whole`] takes what nearly all traffic consists of, a whole unfragmented
-//! message that lies in the input from its first byte to its last. [`Connection::receive_any`] takes everything, split anywhere.
-//! Both give the same events; the tests hold one against the other.
+//! Here is the long way, which takes everything, split anywhere. The short ones, in `whole.rs`, take what nearly all traffic consists of. All give
+//! the same events; the tests hold them against each other.
 
 use super::{Connection, Control, Incoming, Phase};
 use crate::event::{Binary, Compressed, Event, Kind, Position, Text};
@@ -44,162 +43,6 @@ impl<R: Role> Connection<R> {
         event
     }
 
-    /// Whether `input` holds the rest of a message's last frame: without more input, `receive` will give the last piece of a message (a
-    /// character that was cut may come before it, as a piece of its own), or find the message to be bad, if the output has room for [`MAX_REPLY`](crate::MAX_REPLY) bytes.
-    ///
-    /// An adapter that lends messages out of its own buffer asks this before it borrows the buffer for good. A compressed message has no
-    /// pieces that could be lent from there: of such a one, this is false.
-    pub fn completes_message(&self, input: &[u8]) -> bool {
-        self.data_ahead(input).is_some_and(|data| data.fin && data.left <= data.there as u64)
-    }
-
-    /// Whether `input` begins with something of a message: the next `receive` over it will give a piece, or find the message to
-    /// be bad, if the output has room for [`MAX_REPLY`](crate::MAX_REPLY) bytes. Of a compressed message, this is false.
-    pub fn continues_message(&self, input: &[u8]) -> bool {
-        self.data_ahead(input).is_some_and(|data| data.there > 0 || data.left == 0)
-    }
-
-    /// How many bytes of the frame that `input` begins with have not come; of a header that is cut itself, at least one. 0: the frame is there as
-    /// a whole or is bad, or what `input` begins with is not a frame's beginning.
-    ///
-    /// A read that has filled its buffer leaves a cut frame at the end. Where this much still fits behind it, it may be moved to the
-    /// front before more is read: then its message lies in one place, and need not be joined. What is left to lie there is not
-    /// validated, so do that only if more bytes are sure to be there.
-    #[inline]
-    pub fn missing(&self, input: &[u8]) -> u64 {
-        // Whatever it is, nothing is missing of it if there are so many bytes: that is known at once for all but the last frame of a read.
-        let at_most = match *input {
-            [_, second, high, low, ..] => match second & 0x7F {
-                126 => 8 + usize::from(u16::from_be_bytes([high, low])),
-                127 => usize::MAX,
-                len => 6 + usize::from(len),
-            },
-            _ => usize::MAX,
-        };
-        if input.len() >= at_most { 0 } else { self.missing_of_last(input) }
-    }
-
-    #[inline(never)]
-    fn missing_of_last(&self, input: &[u8]) -> u64 {
-        if !matches!(self.phase, Phase::BetweenMessages | Phase::Header) || self.held > 0 || input.is_empty() {
-            return 0;
-        }
-        match FrameHeader::parse(input) {
-            Ok(Some((header, end))) => header.payload_len().saturating_sub((input.len() - end) as u64),
-            Ok(None) => 1,
-            Err(_) => 0,
-        }
-    }
-
-    /// The data frame that `input` begins with or continues, if it does.
-    fn data_ahead(&self, input: &[u8]) -> Option<DataAhead> {
-        match self.phase {
-            Phase::Control | Phase::Over => None,
-            Phase::Data if self.incoming.is_some_and(|incoming| incoming.compressed) => None,
-            Phase::Data => Some(DataAhead { fin: self.fin, left: self.payload_left, there: input.len() }),
-            Phase::BetweenMessages | Phase::Header => {
-                let (joined, len) = self.join_header(input);
-                let (header, end) = FrameHeader::parse(&joined[..len]).ok().flatten()?;
-                let there = input.len() - (end - usize::from(self.held));
-                let data = DataAhead { fin: header.is_fin(), left: header.payload_len(), there };
-                let compressed = match self.incoming {
-                    Some(incoming) => incoming.compressed,
-                    None => header.reserved() == RSV1 && self.negotiated.compression().is_some(),
-                };
-                (!header.opcode().is_control() && !compressed).then_some(data)
-            }
-        }
-    }
-
-    /// As [`receive`](Self::receive), if next comes a message in one frame of less than 64 KiB that lies in `input` as a whole: then it gives the
-    /// message's only piece, or finds the message to be bad. `None`, and nothing taken: next comes something else, or nothing.
-    ///
-    /// [`receive`](Self::receive) tries this first. A loop that has short work for whole messages can do so itself, and keep its long work for everything
-    /// else out of the way. `out` should have room for [`MAX_REPLY`](crate::MAX_REPLY) bytes; with less, a bad message's Close is left out.
-    #[inline(always)]
-    pub fn receive_whole<'b>(
-        &mut self,
-        input: &mut &'b mut [u8],
-        out: &mut (impl Output + ?Sized),
-    ) -> Option<Event<'b>> {
-        if self.phase != Phase::BetweenMessages {
-            return None;
-        }
-        // FIN, no reserved bit, text or binary.
-        let kind = match input.first()? {
-            0x81 => Kind::Text,
-            0x82 => Kind::Binary,
-            _ => return None,
-        };
-        let masked = self.role.is_server();
-        let (key, payload) = self.take_whole_frame(input, self.limits.message)?;
-        Some(match kind {
-            Kind::Binary => {
-                if masked {
-                    apply_mask(payload, key);
-                }
-                Event::Binary(Binary::new(payload, Position::Whole))
-            }
-            Kind::Text => {
-                if if masked { apply_mask_to_ascii(payload, key) } else { is_short_ascii(payload) } {
-                    Event::Text(Text::ascii(payload, Position::Whole))
-                } else {
-                    match simdutf8::basic::from_utf8(payload) {
-                        Ok(text) => Event::Text(Text::decoded(text, Position::Whole)),
-                        Err(_) => self.violation(ProtocolError::InvalidUtf8, &mut &mut *out),
-                    }
-                }
-            }
-        })
-    }
-
-    /// The short way for fragments of binary messages: 28 ns instead of 46 for one of 4 bytes.
-    #[inline(always)]
-    fn receive_fragment<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
-        let first = *input.first()?;
-        // No reserved bit. Where nothing of a header is held, and nothing is to be inflated.
-        let incoming = match (first & 0x7F, self.phase, self.incoming) {
-            (0x02, Phase::BetweenMessages, _) => Incoming::begin(Kind::Binary, false),
-            (0x00, Phase::Header, Some(it)) if self.held == 0 && it.kind == Kind::Binary && !it.compressed => it,
-            _ => return None,
-        };
-        // What is too much is for the long way.
-        let fragments = incoming.fragments.checked_add(1).filter(|&count| count <= self.limits.fragments.max(1))?;
-        let (key, payload) = self.take_whole_frame(input, self.limits.message.checked_sub(incoming.bytes)?)?;
-        if self.role.is_server() {
-            apply_mask(payload, key);
-        }
-        let bytes = incoming.bytes + payload.len() as u64;
-        let frame = Frame { payload_left: 0, key, fin: first & 0x80 != 0 };
-        let position = self.put_back(frame, Incoming { fragments, bytes, ..incoming });
-        Some(Event::Binary(Binary::new(payload, position)))
-    }
-
-    /// Takes a frame of up to `most` and less than 64 KiB of payload that lies in `input` as a whole. Gives its key and its payload, still masked.
-    /// Its first byte is the caller's business. `None`: it is something else, or bad.
-    #[inline(always)]
-    fn take_whole_frame<'b>(&self, input: &mut &'b mut [u8], most: u64) -> Option<([u8; 4], &'b mut [u8])> {
-        let &[_, second, high, low, ..] = &**input else { return None };
-        let masked = self.role.is_server();
-        // Where a mask is missing, or there is one that should not be, this is 128 or more.
-        let (payload_len, length_end) = match second ^ if masked { 0x80 } else { 0 } {
-            len @ 0..=125 => (usize::from(len), 2),
-            126 => match u16::from_be_bytes([high, low]) {
-                // This is not the shortest form.
-                ..=125 => return None,
-                len => (usize::from(len), 4),
-            },
-            _ => return None,
-        };
-        if payload_len as u64 > most {
-            return None;
-        }
-        let start = length_end + if masked { 4 } else { 0 };
-        let (header, payload) = input.split_off_mut(..start + payload_len)?.split_at_mut(start);
-        let key = if masked { *header.last_chunk()? } else { [0; 4] };
-        Some((key, payload))
-    }
-
     /// The long way, for everything, and once for all outputs: they get few replies.
     #[inline(never)]
     fn receive_any<'b>(&mut self, input: &mut &'b mut [u8], out: &mut dyn Output, event: &mut Option<Event<'b>>) {
@@ -223,7 +66,7 @@ impl<R: Role> Connection<R> {
     }
 
     #[cold]
-    fn violation<'b>(&mut self, error: ProtocolError, out: &mut dyn Output) -> Event<'b> {
+    pub(super) fn violation<'b>(&mut self, error: ProtocolError, out: &mut dyn Output) -> Event<'b> {
         self.fail_to(error, out);
         Event::Failed(error)
     }
@@ -274,18 +117,16 @@ impl<R: Role> Connection<R> {
             self.held = 0;
             return Ok(Some(header));
         }
-        if !input.is_empty() {
-            self.small[..len].copy_from_slice(&joined[..len]);
-            self.held = small_len(len);
-            self.control_len = 0;
-            self.phase = Phase::Header;
-            *input = &mut [];
-        }
+        self.small[..len].copy_from_slice(&joined[..len]);
+        self.held = small_len(len);
+        self.control_len = 0;
+        self.phase = Phase::Header;
+        *input = &mut [];
         Ok(None)
     }
 
     /// The bytes of a header that are held, and behind them as many of the input's as a header may need.
-    fn join_header(&self, input: &[u8]) -> ([u8; MAX_HEADER], usize) {
+    pub(super) fn join_header(&self, input: &[u8]) -> ([u8; MAX_HEADER], usize) {
         let held = usize::from(self.held);
         let len = MAX_HEADER.min(held + input.len());
         let mut joined = [0; MAX_HEADER];
@@ -443,7 +284,7 @@ impl<R: Role> Connection<R> {
 
     /// Notes what is still to come behind a piece, and says where the piece lies.
     #[inline(always)]
-    fn put_back(&mut self, frame: Frame, incoming: Incoming) -> Position {
+    pub(super) fn put_back(&mut self, frame: Frame, incoming: Incoming) -> Position {
         let ends = frame.payload_left == 0;
         let last = ends && frame.fin;
         if last {
@@ -476,13 +317,13 @@ impl<R: Role> Connection<R> {
 
 /// A frame on its way in, behind its header.
 #[derive(Clone, Copy)]
-struct Frame {
+pub(super) struct Frame {
     /// How many bytes are still to come.
-    payload_left: u64,
+    pub(super) payload_left: u64,
     /// Turned to the next byte.
-    key: [u8; 4],
+    pub(super) key: [u8; 4],
     /// Whether it is its message's last.
-    fin: bool,
+    pub(super) fin: bool,
 }
 
 impl Frame {
@@ -513,17 +354,9 @@ impl Frame {
 }
 
 impl Incoming {
-    const fn begin(kind: Kind, compressed: bool) -> Self {
+    pub(super) const fn begin(kind: Kind, compressed: bool) -> Self {
         Self { kind, compressed, begun: false, fragments: 0, bytes: 0 }
     }
-}
-
-/// A data frame in the input: whether it is its message's last, its payload still to come, and how much of the input is behind
-/// its header.
-struct DataAhead {
-    fin: bool,
-    left: u64,
-    there: usize,
 }
 
 /// What a header begins.
@@ -548,7 +381,7 @@ fn advance<'b>(input: &mut &'b mut [u8], len: usize) -> &'b mut [u8] {
 /// Whether text that was not masked is known to be ASCII. Of more than 125 bytes nobody asks: there, validation finds out as fast by
 /// itself.
 #[inline]
-fn is_short_ascii(text: &[u8]) -> bool {
+pub(super) fn is_short_ascii(text: &[u8]) -> bool {
     text.len() <= 125 && is_ascii(text)
 }
 
@@ -558,7 +391,7 @@ fn small_len(len: usize) -> u8 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     extern crate std;
 
     use std::vec;
@@ -568,11 +401,11 @@ mod tests {
     use crate::negotiated::tests::COMPRESSED;
     use crate::{Client, Either, Limits, Negotiated};
 
-    type Sides = Connection<Either<fn() -> [u8; 4]>>;
+    pub(in crate::connection) type Sides = Connection<Either<fn() -> [u8; 4]>>;
 
-    const SERVER: bool = true;
+    pub(in crate::connection) const SERVER: bool = true;
 
-    fn connection(is_server: bool, negotiated: Negotiated, limits: Limits) -> Sides {
+    pub(in crate::connection) fn connection(is_server: bool, negotiated: Negotiated, limits: Limits) -> Sides {
         let keys: fn() -> [u8; 4] = || [0; 4];
         Connection::new(if is_server { Either::Server } else { Either::Client(Client::new(keys)) }, negotiated, limits)
     }
@@ -643,7 +476,7 @@ mod tests {
     }
 
     /// A frame of that first byte and payload, as this side's peer sends it, and the first bytes of another behind it.
-    fn frame(is_server: bool, first: u8, payload: &[u8]) -> Vec<u8> {
+    pub(in crate::connection) fn frame(is_server: bool, first: u8, payload: &[u8]) -> Vec<u8> {
         let mask = if is_server { 0x80 } else { 0 };
         let mut frame = vec![first];
         match payload.len() {
@@ -657,103 +490,5 @@ mod tests {
         frame.extend(payload);
         frame.extend([0x89, mask]);
         frame
-    }
-
-    #[test]
-    fn the_short_way_takes_every_whole_message_of_less_than_64_kib() {
-        for is_server in [true, false] {
-            for len in [0, 1, 2, 16, 124, 125, 126, 127, 1000, 65535] {
-                for (first, filling) in [(0x81, "x"), (0x81, "\u{e4}"), (0x82, "\u{e4}")] {
-                    let payload = [filling.repeat(len / filling.len()), "x".repeat(len % filling.len())].concat();
-                    for behind in [2, 0] {
-                        let mut bytes = frame(is_server, first, payload.as_bytes());
-                        bytes.truncate(bytes.len() - 2 + behind);
-                        if bytes.len() < 4 {
-                            // So little is for the long way.
-                            continue;
-                        }
-                        let mut input = &mut bytes[..];
-                        // The limit itself is allowed.
-                        let limits = Limits { message: len as u64, ..Limits::DEFAULT };
-                        let mut connection = connection(is_server, Negotiated::default(), limits);
-                        let event = connection.receive_whole(&mut input, &mut Vec::new());
-                        let taken = match event {
-                            Some(Event::Text(text)) => first == 0x81 && text.is_whole() && text.as_str() == payload,
-                            Some(Event::Binary(binary)) => {
-                                first == 0x82 && binary.is_whole() && binary.as_bytes() == payload.as_bytes()
-                            }
-                            _ => false,
-                        };
-                        assert!(taken, "{first:02x} {len} {behind}");
-                        assert_eq!(input.len(), behind, "{first:02x} {len}");
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_missing_of_a_frame_is_told_at_its_beginning() {
-        for payload_len in [0, 5, 125, 126, 1000] {
-            let whole = frame(SERVER, 0x82, &vec![7; payload_len]);
-            let whole = &whole[..whole.len() - 2];
-            let header_len = whole.len() - payload_len;
-            let new = || connection(SERVER, Negotiated::default(), Limits::DEFAULT);
-            for there in 1..=whole.len() {
-                let missing = if there < header_len { 1 } else { (whole.len() - there) as u64 };
-                assert_eq!(new().missing(&whole[..there]), missing, "{there} of {payload_len}");
-            }
-            // Inside of a header or of a payload, nothing begins.
-            for there in 1..whole.len() {
-                let (mut connection, mut begun) = (new(), whole[..there].to_vec());
-                let mut input = &mut begun[..];
-                while connection.receive(&mut input, &mut Vec::new()).is_some() {}
-                assert_eq!(connection.missing(&whole[there..]), 0);
-            }
-        }
-        let mut server = connection(SERVER, Negotiated::default(), Limits::DEFAULT);
-        assert_eq!(server.missing(&[]), 0);
-        // A reserved opcode; behind it, nothing counts.
-        assert_eq!(server.missing(&[0x83]), 0);
-        assert!(server.receive(&mut &mut [0x83][..], &mut Vec::new()).is_some());
-        assert_eq!(server.missing(&[0x82]), 0);
-    }
-
-    #[test]
-    fn the_short_way_leaves_everything_else_as_it_is() {
-        #[track_caller]
-        fn is_left(connection: &mut Sides, bytes: &[u8]) {
-            let mut copy = bytes.to_vec();
-            let (mut input, mut out) = (&mut copy[..], Vec::new());
-            assert!(connection.receive_whole(&mut input, &mut out).is_none(), "{bytes:02x?}");
-            assert_eq!((&*input, &out[..]), (bytes, &b""[..]), "{bytes:02x?}");
-        }
-        for is_server in [true, false] {
-            let new = |limits| connection(is_server, Negotiated::default(), limits);
-            let good = frame(is_server, 0x82, b"good");
-            for first in [0x00, 0x80, 0x01, 0x02, 0xC1, 0xA2, 0x83, 0x88, 0x89, 0x8A] {
-                is_left(&mut new(Limits::DEFAULT), &frame(is_server, first, b"good"));
-            }
-            // A part of a frame, the other side's frame, a message above the limit.
-            for end in 0..good.len() - 2 {
-                is_left(&mut new(Limits::DEFAULT), &good[..end]);
-            }
-            is_left(&mut new(Limits::DEFAULT), &frame(!is_server, 0x82, b"good"));
-            is_left(&mut new(Limits { message: 3, ..Limits::DEFAULT }), &good);
-            // Lengths that are not in their shortest form, or in the longest.
-            let mask = good[1] & 0x80;
-            for length in [&[126, 0, 0][..], &[126, 0, 125], &[127, 0, 0, 0, 0, 0, 0, 0, 4]] {
-                let bytes = [&[0x82, mask | length[0]], &length[1..], &[0; 200]].concat();
-                is_left(&mut new(Limits::DEFAULT), &bytes);
-            }
-            // Inside a message, inside a header, behind a Close.
-            for before in [&frame(is_server, 0x02, b"a")[..], &[0x82], &frame(is_server, 0x88, b"")[..]] {
-                let mut connection = new(Limits::DEFAULT);
-                let mut before = before[..before.len() - if before.len() > 1 { 2 } else { 0 }].to_vec();
-                let mut input = &mut before[..];
-                while connection.receive(&mut input, &mut Vec::new()).is_some() {}
-                is_left(&mut connection, &good);
-            }
-        }
     }
 }
