@@ -37,14 +37,30 @@ pub(crate) fn apply_mask_to_ascii(bytes: &mut [u8], key: [u8; 4]) -> bool {
 mod wide {
     use fearless_simd::{Level, dispatch};
 
+    /// The length of the longest vectors, in bytes.
+    const VECTOR: usize = 32;
+
     #[inline(never)]
     pub(super) fn apply_mask(bytes: &mut [u8], key: [u8; 4]) {
-        dispatch!(Level::new(), _simd => super::mask(bytes, key));
+        let (head, rest) = split_at_vector(bytes);
+        super::mask(head, key);
+        let key = super::advance_key(key, head.len());
+        dispatch!(Level::new(), _simd => super::mask(rest, key));
     }
 
     #[inline(never)]
     pub(super) fn apply_mask_to_ascii(bytes: &mut [u8], key: [u8; 4]) -> bool {
-        dispatch!(Level::new(), _simd => super::mask_to_ascii(bytes, key))
+        let (head, rest) = split_at_vector(bytes);
+        let is_ascii = super::mask_to_ascii(head, key);
+        let key = super::advance_key(key, head.len());
+        dispatch!(Level::new(), _simd => super::mask_to_ascii(rest, key)) && is_ascii
+    }
+
+    /// Splits where a vector may begin that crosses no line of the cache. Behind a header, every other one would: a client takes a third longer to
+    /// send 1 MiB, a server a twentieth longer to receive it.
+    fn split_at_vector(bytes: &mut [u8]) -> (&mut [u8], &mut [u8]) {
+        let head = bytes.as_ptr().addr().wrapping_neg() % VECTOR;
+        bytes.split_at_mut(head.min(bytes.len()))
     }
 }
 
