@@ -255,7 +255,7 @@ impl Inbox {
 }
 
 /// The engine's `receive`, with up to `most` bytes of replies queued. Once for all who call it here: what it saves where it is inlined is nothing
-/// beside a read, and the program is 14 kB shorter.
+/// beside a read.
 #[inline(never)]
 fn receive<'b>(engine: &mut Engine, input: &mut &'b mut [u8], out: &mut Vec<u8>, most: usize) -> Option<Event<'b>> {
     engine.receive(input, &mut BoundedOutput::new(out, most))

@@ -269,7 +269,7 @@ impl<R: Role> Connection<R> {
         let first = 0x80 | opcode.bits();
         match payload.len() {
             // The short ways, for most of what is sent: the compiler knows how long the header is, and so makes a move or two of it.
-            // 8.5 ns instead of 17 for a message of 16 bytes, 27 instead of 34 for one of 1 KiB.
+            // 178 instructions instead of 257 for one of 1 KiB.
             #[expect(clippy::cast_possible_truncation, reason = "it fits")]
             len @ 0..=125 => self.put_whole([first, len as u8], payload, out),
             len @ 126..=copy::STEP => {

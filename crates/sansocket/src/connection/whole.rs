@@ -53,7 +53,7 @@ impl<R: Role> Connection<R> {
         })
     }
 
-    /// The short way for fragments of binary messages: 28 ns instead of 46 for one of 4 bytes.
+    /// The short way for fragments of binary messages: with the joining, 258 instructions instead of 389 for one of 4 bytes.
     #[inline(always)]
     pub(super) fn receive_fragment<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
         let first = *input.first()?;
