@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use sansocket::handshake::{ClientHandshake, ClientRequest, HeadLimits, ResponseProgress, Uri};
 use sansocket::{Client, Either, Limits, Negotiated, RandomKeys, Timeouts};
-
 #[cfg(feature = "deflate")]
-use crate::codec::Compression;
-use crate::error::{ConnectError, ResponseHead};
+use sansocket_stream::Compression;
+use sansocket_stream::{ConnectError, ResponseHead};
+
 use crate::outbox::Outbox;
 use crate::stream::{Socket, Stream};
 use crate::timing::{Limit, read_within};

@@ -62,14 +62,6 @@
 //! | `tls` | no | `wss://`, `TlsStream`, by rustls |
 
 mod client;
-#[cfg(feature = "deflate")]
-#[path = "deflate.rs"]
-mod codec;
-#[cfg(not(feature = "deflate"))]
-#[path = "no_deflate.rs"]
-mod codec;
-mod error;
-mod inbox;
 mod layer;
 mod outbox;
 mod receiver;
@@ -84,7 +76,6 @@ mod websocket;
 mod write_limit;
 
 pub use client::{ConnectOptions, connect};
-pub use error::{AcceptError, ConnectError, Error, ResponseHead};
 pub use layer::Layer;
 pub use sansocket;
 #[cfg(feature = "deflate")]
@@ -94,6 +85,7 @@ pub use sansocket::{
     CloseCode, EndedBy, Ending, Kind, Limits, Message, Negotiated, OwnedMessage, Piece, Prepared, ProtocolError,
     SendError, Timeouts,
 };
+pub use sansocket_stream::{AcceptError, ConnectError, Error, ResponseHead};
 #[cfg(feature = "tls")]
 pub use sansocket_tls::{TlsAcceptor, TlsConnector, TlsError, rustls};
 pub use server::{AcceptOptions, PendingRequest, accept};
@@ -104,9 +96,6 @@ pub use tls::TlsStream;
 pub use websocket::WebSocket;
 
 use std::io;
-
-/// The default size of a read buffer in bytes: what it holds stays in the processor's first caches. A message of 16 KiB fits, with its header.
-const READ_BUFFER: usize = 16 * 1024 + 64;
 
 /// Reads once, behind what was received of a handshake. The end of the stream is an error, and so is the end of the time.
 fn receive_more(stream: &mut impl Stream, received: &mut Vec<u8>, limit: timing::Limit) -> io::Result<()> {
@@ -124,7 +113,7 @@ fn receive_more(stream: &mut impl Stream, received: &mut Vec<u8>, limit: timing:
 fn write_head(stream: &mut impl Stream, outbox: &mut outbox::Outbox, limit: timing::Limit) -> io::Result<()> {
     outbox
         .flush(stream, limit)
-        .map_err(|error| if error::is_timeout(&error) { io::Error::from(io::ErrorKind::TimedOut) } else { error })
+        .map_err(|error| if timing::is_timeout(&error) { io::Error::from(io::ErrorKind::TimedOut) } else { error })
 }
 
 /// The examples of the README and of the docs are tests.

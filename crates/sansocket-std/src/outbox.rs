@@ -1,22 +1,13 @@
 //! The sending side: what is queued, and how it gets to the socket.
 
 use std::io::{self, IoSlice};
-use std::iter;
 use std::mem;
 
-use sansocket::{Kind, Message, SendError};
+use sansocket_stream::FRAME;
 
-use crate::inbox::Engine;
 use crate::stream::Stream;
 use crate::timing::Limit;
 use crate::write_limit::WriteLimit;
-
-/// Messages longer than this go out in frames of this size, so that neither a copy of a long message is held nor a reply has to
-/// wait for its end.
-pub(crate) const FRAME: usize = 64 * 1024;
-
-/// A server writes payloads from here on out of the caller's memory, behind their header, instead of copying them first.
-const GATHERED: usize = 4 * 1024;
 
 /// How much memory an empty queue keeps, in bytes.
 const KEPT: usize = 2 * FRAME;
@@ -109,48 +100,6 @@ impl Outbox {
             }
         }
         self.flush(stream, Limit::NONE)
-    }
-}
-
-/// Queues a message that fits a frame. False: it is longer, or better written without a copy, and may be sent in frames.
-pub(crate) fn queue(engine: &mut Engine, message: Message<'_>, out: &mut Vec<u8>) -> Result<bool, SendError> {
-    let most = if engine.is_server() { GATHERED } else { FRAME };
-    if message.as_bytes().len() <= most {
-        return engine.send(message, out).map(|()| true);
-    }
-    // Its first frame would otherwise go on with a message that somebody sends in parts.
-    if engine.is_sending() { Err(SendError::MessageUnderWay) } else { Ok(false) }
-}
-
-/// A frame of a message.
-#[derive(Clone, Copy)]
-pub(crate) struct Frame<'p> {
-    pub(crate) kind: Kind,
-    pub(crate) part: &'p [u8],
-    pub(crate) last: bool,
-    /// Whether a text is known to be UTF-8 as a whole.
-    pub(crate) trusted: bool,
-}
-
-/// Cuts a long message into frames.
-pub(crate) fn frames(message: Message<'_>) -> impl Iterator<Item = Frame<'_>> {
-    let mut parts = message.as_bytes().chunks(FRAME).peekable();
-    iter::from_fn(move || {
-        let part = parts.next()?;
-        Some(Frame { kind: message.kind(), part, last: parts.peek().is_none(), trusted: true })
-    })
-}
-
-/// Queues a frame, and gives what is to be written behind the queue: all of the payload, or nothing.
-pub(crate) fn queue_frame<'p>(engine: &mut Engine, frame: Frame<'p>, out: &mut Vec<u8>) -> Result<&'p [u8], SendError> {
-    let Frame { kind, part, last, trusted } = frame;
-    let checked = trusted || kind == Kind::Binary;
-    if checked && engine.is_server() && part.len() > GATHERED {
-        engine.send_header(kind, part.len() as u64, last, out)?;
-        Ok(part)
-    } else {
-        engine.send_part(kind, part, last, out)?;
-        Ok(&[])
     }
 }
 

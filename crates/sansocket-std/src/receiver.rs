@@ -4,10 +4,10 @@ use std::io;
 use std::time::Duration;
 
 use sansocket::{EndedBy, Message, NextStep, OwnedMessage, Piece, ProtocolError, Time};
+use sansocket_stream::{Engine, Error, Found, Inbox, is_gone};
 
-use crate::error::{Error, is_gone, is_timeout};
-use crate::inbox::{Engine, Found, Inbox};
 use crate::stream::Stream;
+use crate::timing::is_timeout;
 use crate::timing::{Limit, Timing, Waited, read_within};
 
 /// How much of a violating peer's input is read and discarded so that it gets to see the Close, in bytes.

@@ -8,14 +8,15 @@ use sansocket::handshake::{
     Accept, HeadLimits, OriginPolicy, Reject, Request, RequestError, RequestProgress, ServerHandshake,
 };
 use sansocket::{Either, Limits, Negotiated, Timeouts};
-
+use sansocket_stream::AcceptError;
 #[cfg(feature = "deflate")]
-use crate::codec::Compression;
-use crate::error::{AcceptError, is_timeout};
+use sansocket_stream::Compression;
+
 use crate::outbox::Outbox;
 use crate::receiver::drain;
 use crate::stream::Stream;
 use crate::timing::Limit;
+use crate::timing::is_timeout;
 use crate::websocket::{Opening, Settings, WebSocket};
 use crate::write_limit::WriteLimit;
 

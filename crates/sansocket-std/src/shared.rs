@@ -10,11 +10,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use sansocket::deflate::Compress;
 use sansocket::{Kind, Message, Prepared, SendError};
+use sansocket_stream::{Engine, FRAME, Frame, Sender, frames, has_room, queue, queue_frame};
 
-use crate::codec::Sender;
-use crate::inbox::{Engine, has_room};
 use crate::layer::Layer;
-use crate::outbox::{FRAME, Frame, Outbox, frames, queue, queue_frame};
+use crate::outbox::Outbox;
 use crate::split::{Direction, Trace};
 use crate::stream::CloneStream;
 use crate::timing::Limit;

@@ -9,11 +9,8 @@ use std::time::Duration;
 
 use sansocket::deflate::Compress;
 use sansocket::{CloseCode, Ending, Kind, Message, OwnedMessage, Piece, Prepared, SendError};
+use sansocket_stream::{Engine, Error, Inbox, READ_BUFFER, Sender};
 
-use crate::READ_BUFFER;
-use crate::codec::Sender;
-use crate::error::Error;
-use crate::inbox::{Engine, Inbox};
 use crate::layer::Layer;
 use crate::outbox::Outbox;
 use crate::receiver::{Receiver, Side};

@@ -4,9 +4,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use sansocket::{Deadlines, Expired, Time, Timeouts};
+use sansocket_stream::Engine;
 
-use crate::error::is_timeout;
-use crate::inbox::Engine;
 use crate::stream::Stream;
 
 /// How early a stream's time limit may strike and still be taken for the one that was set.
@@ -218,4 +217,9 @@ pub(crate) fn read_within<S: Stream>(stream: &mut S, limit: Limit, buffer: &mut 
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Whether a time limit of the socket has passed.
+pub(crate) fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }

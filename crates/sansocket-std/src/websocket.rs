@@ -9,11 +9,9 @@ use sansocket::{
     CloseCode, CloseFrame, Connection, Either, Ending, Kind, Limits, Message, Negotiated, OwnedMessage, Piece,
     Prepared, RandomKeys, SendError, Timeouts,
 };
+use sansocket_stream::{Compression, Engine, Error, Frame, Inbox, ResponseHead, Sender, frames, queue, queue_frame};
 
-use crate::codec::{self, Compression, Sender};
-use crate::error::{Error, ResponseHead};
-use crate::inbox::{Engine, Inbox};
-use crate::outbox::{Frame, Outbox, frames, queue, queue_frame};
+use crate::outbox::Outbox;
 use crate::receiver::{Receiver, Side};
 use crate::split::{Direction, Reader, Trace, Writer, split};
 use crate::stream::{CloneStream, SplitStream, Stream};
@@ -45,7 +43,7 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) const DEFAULT: Self = Self {
         limits: Limits::DEFAULT,
-        read_buffer: crate::READ_BUFFER,
+        read_buffer: sansocket_stream::READ_BUFFER,
         timeouts: Timeouts::DEFAULT,
         compression: None,
     };
@@ -57,7 +55,9 @@ impl Settings {
 
     /// `accept`, with compression unless it says something of that by itself.
     pub(crate) fn accept<'a>(&self, accept: &Accept<'a>) -> Accept<'a> {
-        codec::supported_answer(self.policy().map_or(*accept, |policy| accept.compression_by_default(policy)))
+        sansocket_stream::supported_answer(
+            self.policy().map_or(*accept, |policy| accept.compression_by_default(policy)),
+        )
     }
 
     /// A connection whose opening handshake is done. `unread` came behind it.
@@ -70,14 +70,15 @@ impl Settings {
         opening: Opening,
         unread: &[u8],
     ) -> WebSocket<S> {
-        let engine = Connection::new(role, codec::supported(negotiated), self.limits);
+        let engine = Connection::new(role, sansocket_stream::supported(negotiated), self.limits);
         let negotiated = engine.negotiated();
         let is_server = engine.is_server();
         // Somebody else may have agreed on it.
         let compression = self.compression.unwrap_or_default();
         let codec = Sender::new(negotiated, is_server, &compression);
         let owner = Owner { stream, engine, outbox, codec };
-        let inbox = Inbox::new(self.read_buffer, unread, codec::Receiver::new(negotiated, is_server, &compression));
+        let inbox =
+            Inbox::new(self.read_buffer, unread, sansocket_stream::Receiver::new(negotiated, is_server, &compression));
         WebSocket { receiver: Receiver::new(owner, inbox, Timing::new(self.timeouts)), opening }
     }
 }

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use crate::error::is_timeout;
 use crate::stream::Stream;
+use crate::timing::is_timeout;
 use crate::timing::{Limit, SHORTEST, SLACK};
 
 /// How long writes may block.

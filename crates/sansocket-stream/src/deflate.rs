@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use sansocket::deflate::{Compress, Compressor, Config, Decompressor, Fragment, Policy, Pool};
+pub use sansocket::deflate::Fragment;
+use sansocket::deflate::{Compress, Compressor, Config, Decompressor, Policy, Pool};
 use sansocket::handshake::Accept;
 use sansocket::{Compressed, Kind, Messages, Negotiated, Piece, ProtocolError, SendError};
 
@@ -17,29 +18,31 @@ const SCRATCH: usize = 16 * 1024;
 static POOL: LazyLock<Pool> = LazyLock::new(Pool::default);
 
 /// What can be used of what was agreed on: all of it.
-pub(crate) const fn supported(negotiated: Negotiated) -> Negotiated {
+pub const fn supported(negotiated: Negotiated) -> Negotiated {
     negotiated
 }
 
 /// As [`supported`].
-pub(crate) const fn supported_answer(accept: Accept<'_>) -> Accept<'_> {
+pub const fn supported_answer(accept: Accept<'_>) -> Accept<'_> {
     accept
 }
 
 /// How a connection compresses, and whose compressors and decompressors it borrows.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Compression {
+pub struct Compression {
     config: Config,
     /// `None`: the process's.
     pool: Option<&'static Pool>,
 }
 
 impl Compression {
-    pub(crate) const fn new(config: Config, pool: Option<&'static Pool>) -> Self {
+    /// With these settings, and with compressors of this pool; `None`: of the process's.
+    pub const fn new(config: Config, pool: Option<&'static Pool>) -> Self {
         Self { config, pool }
     }
 
-    pub(crate) const fn policy(&self) -> Policy {
+    /// What is offered and accepted.
+    pub const fn policy(&self) -> Policy {
         self.config.policy
     }
 
@@ -50,22 +53,31 @@ impl Compression {
 
 /// Compresses what a connection sends, if that was agreed on.
 #[derive(Debug)]
-pub(crate) struct Sender(Option<Compressor>);
+pub struct Sender(Option<Compressor>);
 
 impl Sender {
-    pub(crate) fn new(negotiated: Negotiated, is_server: bool, compression: &Compression) -> Self {
+    /// For what a handshake has agreed on.
+    pub fn new(negotiated: Negotiated, is_server: bool, compression: &Compression) -> Self {
         let Compression { config, .. } = compression;
         let agreed = negotiated.compression();
         Self(agreed.map(|parameters| Compressor::new(parameters, is_server, config, compression.pool())))
     }
 
     /// As [`Compressor::begin`].
-    pub(crate) fn begin(&mut self, len: usize, choice: Compress, engine: &Engine) -> Result<bool, SendError> {
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn begin(&mut self, len: usize, choice: Compress, engine: &Engine) -> Result<bool, SendError> {
         self.0.as_mut().map_or(Ok(false), |compressor| compressor.begin(len, choice, engine))
     }
 
     /// As [`Compressor::begin_part`].
-    pub(crate) fn begin_part(
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn begin_part(
         &mut self,
         kind: Kind,
         part: &[u8],
@@ -78,14 +90,14 @@ impl Sender {
     }
 
     /// As [`Compressor::compress`].
-    pub(crate) fn compress<'f, 'p: 'f>(&'f mut self, part: &mut &'p [u8], last: bool) -> Option<Fragment<'f>> {
+    pub fn compress<'f, 'p: 'f>(&'f mut self, part: &mut &'p [u8], last: bool) -> Option<Fragment<'f>> {
         self.0.as_mut()?.compress(part, last)
     }
 }
 
 /// Inflates what a connection receives, if that was agreed on.
 #[derive(Debug)]
-pub(crate) struct Receiver {
+pub struct Receiver {
     decompressor: Option<Decompressor>,
     /// Empty until the first compressed message comes.
     scratch: Box<[u8]>,
@@ -94,7 +106,8 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    pub(crate) fn new(negotiated: Negotiated, is_server: bool, compression: &Compression) -> Self {
+    /// For what a handshake has agreed on.
+    pub fn new(negotiated: Negotiated, is_server: bool, compression: &Compression) -> Self {
         let agreed = negotiated.compression();
         let decompressor = agreed.map(|parameters| Decompressor::new(parameters, is_server, compression.pool()));
         Self { decompressor, scratch: Box::default(), left: None }
@@ -108,6 +121,12 @@ impl Receiver {
     /// Whether something is to be inflated before anything else is received.
     pub(crate) const fn has_left(&self) -> bool {
         self.left.is_some()
+    }
+
+    /// Gives back the memory that is inflated into, until something comes to be inflated. Nothing must be left.
+    pub(crate) fn rest(&mut self) {
+        debug_assert!(!self.has_left());
+        self.scratch = Box::default();
     }
 
     /// Gives everything back: nothing more comes.

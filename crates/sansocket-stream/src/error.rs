@@ -56,14 +56,9 @@ impl From<io::Error> for Error {
 }
 
 /// Whether the socket is gone for good.
-pub(crate) fn is_gone(error: &io::Error) -> bool {
+pub fn is_gone(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof)
-}
-
-/// Whether a time limit of the socket has passed.
-pub(crate) fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 /// Why a connection could not be opened.
@@ -76,7 +71,7 @@ pub enum ConnectError {
     TlsUnsupported,
     /// TLS failed: the server's certificate, say.
     #[cfg(feature = "tls")]
-    Tls(crate::TlsError),
+    Tls(sansocket_tls::TlsError),
     /// The request cannot be sent as asked for.
     Request(ClientRequestError),
     /// The host's name could not be resolved, or none of its addresses answers.
@@ -125,8 +120,8 @@ impl fmt::Display for ConnectError {
 impl std::error::Error for ConnectError {}
 
 #[cfg(feature = "tls")]
-impl From<crate::TlsError> for ConnectError {
-    fn from(error: crate::TlsError) -> Self {
+impl From<sansocket_tls::TlsError> for ConnectError {
+    fn from(error: sansocket_tls::TlsError) -> Self {
         Self::Tls(error)
     }
 }
@@ -158,7 +153,8 @@ pub struct ResponseHead {
 }
 
 impl ResponseHead {
-    pub(crate) fn new(response: &Response<'_>) -> Self {
+    /// Copies a head.
+    pub fn new(response: &Response<'_>) -> Self {
         Self {
             status: response.status(),
             reason: response.reason().to_owned(),

@@ -1,6 +1,5 @@
 //! The receiving side: one buffer that the socket fills and the engine reads in place.
 
-use std::io;
 use std::mem;
 
 use sansocket::{
@@ -11,13 +10,13 @@ use sansocket::{
 use crate::codec::Receiver;
 
 /// The engine as this adapter uses it: the role is known at run time.
-pub(crate) type Engine = Connection<Either<RandomKeys>>;
+pub type Engine = Connection<Either<RandomKeys>>;
 
 /// How much may be queued before the peer's frames are left where they are: a peer that floods pings and reads nothing is stopped by it.
 const REPLIES: usize = 64 * 1024;
 
 /// Whether the peer's next frame may be answered behind what is queued.
-pub(crate) const fn has_room(queued: &[u8]) -> bool {
+pub const fn has_room(queued: &[u8]) -> bool {
     queued.len() + MAX_REPLY <= REPLIES
 }
 
@@ -29,8 +28,8 @@ const LONGEST_READ: u64 = 256 * 1024;
 
 /// The buffer, what of it was received and not read, and the message that is being joined.
 #[derive(Debug)]
-pub(crate) struct Inbox {
-    /// Zeroed once, when it is made; from then on it is filled as the socket fills it.
+pub struct Inbox {
+    /// Zeroed once, when it is made; from then on it is filled as the stream fills it. Empty: it was given back.
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
@@ -50,7 +49,7 @@ pub(crate) struct Inbox {
 
 /// What was found in what was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub enum Found {
     /// Nothing that would be whole. With something unread: what is queued has to be written first.
     Nothing,
     /// What was looked for.
@@ -61,7 +60,7 @@ pub(crate) enum Found {
 
 impl Inbox {
     /// An inbox with `unread` in its buffer already: the first frames, which came along with a handshake's head.
-    pub(crate) fn new(size: usize, unread: &[u8], codec: Receiver) -> Self {
+    pub fn new(size: usize, unread: &[u8], codec: Receiver) -> Self {
         let mut buffer = vec![0; size.max(unread.len())].into_boxed_slice();
         buffer[..unread.len()].copy_from_slice(unread);
         Self {
@@ -78,8 +77,35 @@ impl Inbox {
         }
     }
 
-    /// Reads once. Everything received before must have been taken, but for a frame that was cut.
-    pub(crate) fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
+    /// Gives back all memory in which nothing lies, the buffer too: a connection that waits for its peer holds none. `None`: something lies in
+    /// the buffer.
+    pub fn rest(&mut self) -> Option<Box<[u8]>> {
+        if self.start < self.end || self.codec.has_left() {
+            return None;
+        }
+        self.messages.release();
+        self.codec.rest();
+        (self.start, self.end) = (0, 0);
+        Some(mem::take(&mut self.buffer))
+    }
+
+    /// Whether a buffer is here.
+    pub const fn has_buffer(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
+    /// Takes another buffer in the place of the one that was given back.
+    pub fn set_buffer(&mut self, buffer: Box<[u8]>) {
+        debug_assert!(!self.has_buffer());
+        self.buffer = buffer;
+    }
+
+    /// Reads once, by `read`. Everything received before must have been taken, but for a frame that was cut.
+    ///
+    /// # Errors
+    ///
+    /// Those of `read`. Nothing has come then.
+    pub fn fill<E>(&mut self, read: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<usize, E> {
         debug_assert!(self.start == self.end || self.is_cut);
         // A stream that claims more than there was room for does not get us to read what it has not written.
         let read = |room: &mut [u8]| read(room).map(|count| count.min(room.len()));
@@ -98,22 +124,22 @@ impl Inbox {
     }
 
     /// What was received and not taken.
-    pub(crate) fn unread(&self) -> &[u8] {
+    pub fn unread(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 
     /// Whether something that was received has to wait until what is queued is written.
-    pub(crate) const fn waits_for_room(&self) -> bool {
+    pub const fn waits_for_room(&self) -> bool {
         self.start < self.end && !self.is_cut
     }
 
     /// Whether pieces of an unfinished message have come since this was asked last.
-    pub(crate) fn has_appended(&mut self) -> bool {
+    pub fn has_appended(&mut self) -> bool {
         mem::take(&mut self.has_appended)
     }
 
     /// Takes events until the rest of a message lies ready: then one of the two `finish` is to be called.
-    pub(crate) fn take(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Found {
+    pub fn take(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Found {
         (self.lies_apart, self.is_cut) = (false, false);
         if self.codec.has_left() {
             return Found::Compressed;
@@ -163,7 +189,7 @@ impl Inbox {
     }
 
     /// Takes events until something of a message lies ready: then `piece` is to be called.
-    pub(crate) fn take_to_piece(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Found {
+    pub fn take_to_piece(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Found {
         (self.lies_apart, self.is_cut) = (false, false);
         if self.codec.has_left() {
             return Found::Compressed;
@@ -191,19 +217,27 @@ impl Inbox {
     }
 
     /// Inflates what was found, for a message of up to `limit` bytes. True: it is whole, and one of the two `finish` is to be called.
-    pub(crate) fn inflate(&mut self, limit: u64) -> Result<bool, ProtocolError> {
+    ///
+    /// # Errors
+    ///
+    /// The peer's fault, for the engine.
+    pub fn inflate(&mut self, limit: u64) -> Result<bool, ProtocolError> {
         self.lies_apart = self.codec.inflate(limit, &self.buffer, &mut self.messages)?;
         Ok(self.lies_apart)
     }
 
     /// Inflates something of what was found. True: `piece` is to be called.
-    pub(crate) fn inflate_piece(&mut self, limit: u64) -> Result<bool, ProtocolError> {
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn inflate_piece(&mut self, limit: u64) -> Result<bool, ProtocolError> {
         self.lies_apart = self.codec.inflate_piece(limit, &self.buffer)?;
         Ok(self.lies_apart)
     }
 
     /// The message whose rest lies ready. `None`: it is bad, and the engine has failed.
-    pub(crate) fn finish(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Option<Message<'_>> {
+    pub fn finish(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Option<Message<'_>> {
         if self.lies_apart {
             return self.messages.message();
         }
@@ -219,7 +253,7 @@ impl Inbox {
     }
 
     /// As `finish`, and gives the message away.
-    pub(crate) fn finish_owned(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Option<OwnedMessage> {
+    pub fn finish_owned(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Option<OwnedMessage> {
         if self.lies_apart {
             return self.messages.take();
         }
@@ -229,7 +263,7 @@ impl Inbox {
     }
 
     /// The piece that lies ready. `None`: it is bad, and the engine has failed.
-    pub(crate) fn piece(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Option<Piece<'_>> {
+    pub fn piece(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Option<Piece<'_>> {
         if self.lies_apart {
             return self.codec.piece();
         }
@@ -241,7 +275,7 @@ impl Inbox {
     }
 
     /// Forgets what has come of a message: nothing more comes, and the transport may take its time to end.
-    pub(crate) fn discard(&mut self) {
+    pub fn discard(&mut self) {
         self.messages = Messages::new();
         self.codec.discard();
     }
