@@ -18,7 +18,7 @@ const RESERVE: usize = ANSWER + 256;
 
 /// What is done with a connection.
 pub trait Application<R: Role> {
-    /// Something has come. Replies are in `out` already, and it has room to send a piece of a message back as it is.
+    /// Something has come. Replies are in `out` already, and a server's has room to send a piece of a message back as it is.
     fn received(&mut self, event: Event<'_>, connection: &mut Connection<R>, out: &mut SliceOutput<'_>);
 
     /// There may be room to send something: `out` is the send buffer itself, as far as it is free and lies in one piece. Called until it puts
