@@ -102,10 +102,23 @@ impl TlsConnector {
     ///
     /// [`TlsError::HostName`]: `host` is neither a DNS name nor an IP address. [`TlsError::Rustls`]: the configuration is no good.
     pub fn session(&self, host: &str) -> Result<ClientConnection, TlsError> {
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| TlsError::HostName)?;
-        ClientConnection::new(Arc::clone(&self.config), name).map_err(TlsError::Rustls)
+        ClientConnection::new(self.config(), server_name(host)?).map_err(TlsError::Rustls)
     }
+
+    /// The configuration, for those who make sessions of their own.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+}
+
+/// A host as rustls wants it. The brackets of an IPv6 address in a URI do no harm.
+///
+/// # Errors
+///
+/// [`TlsError::HostName`]: `host` is neither a DNS name nor an IP address.
+pub fn server_name(host: &str) -> Result<ServerName<'static>, TlsError> {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    ServerName::try_from(host.to_owned()).map_err(|_| TlsError::HostName)
 }
 
 impl From<Arc<ClientConfig>> for TlsConnector {
@@ -145,7 +158,12 @@ impl TlsAcceptor {
     ///
     /// [`TlsError::Rustls`]: the configuration is no good.
     pub fn session(&self) -> Result<ServerConnection, TlsError> {
-        ServerConnection::new(Arc::clone(&self.config)).map_err(TlsError::Rustls)
+        ServerConnection::new(self.config()).map_err(TlsError::Rustls)
+    }
+
+    /// The configuration, for those who make sessions of their own.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
     }
 }
 

@@ -1,0 +1,300 @@
+//! Opening connections.
+
+use std::io;
+use std::time::Duration;
+
+use sansocket::handshake::{ClientHandshake, ClientRequest, HeadLimits, ResponseProgress, Uri};
+use sansocket::{Client, Either, Limits, Negotiated, RandomKeys, Timeouts};
+#[cfg(feature = "deflate")]
+use sansocket_stream::Compression;
+use sansocket_stream::{ConnectError, ResponseHead};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::eyeballs;
+use crate::head::{read_some, within};
+use crate::socket::Socket;
+use crate::websocket::{Opening, Settings, WebSocket};
+
+/// How much of a refusal's body is kept, in bytes.
+const BODY: usize = 4 * 1024;
+
+/// How long a refusal's body is waited for.
+const BODY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Connects to a `ws://` URI, or with feature `tls` to a `wss://` one, with the default options.
+///
+/// # Cancel safety
+///
+/// Dropped, it closes what it has opened.
+///
+/// # Errors
+///
+/// Why the connection could not be opened.
+pub async fn connect(uri: &str) -> Result<WebSocket<Socket>, ConnectError> {
+    ConnectOptions::new().connect(uri).await
+}
+
+/// How a connection is opened.
+///
+/// ```no_run
+/// # async fn open() -> Result<(), sansocket_tokio::ConnectError> {
+/// use sansocket_tokio::ConnectOptions;
+///
+/// let ws = ConnectOptions::new()
+///     .protocols(&["chat.v2", "chat.v1"])
+///     .headers(&[("Authorization", "Bearer 123")])
+///     .connect("ws://127.0.0.1:9001/chat")
+///     .await?;
+/// println!("{:?}", ws.protocol());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectOptions<'a> {
+    origin: Option<&'a str>,
+    protocols: &'a [&'a str],
+    headers: &'a [(&'a str, &'a str)],
+    head_limits: HeadLimits,
+    settings: Settings,
+    #[cfg(feature = "tls")]
+    tls: Option<&'a crate::TlsConnector>,
+}
+
+impl Default for ConnectOptions<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'a> ConnectOptions<'a> {
+    /// The defaults: no origin, no subprotocols, no further headers, the engine's limits, a read buffer of 16 KiB and a little,
+    /// [`Timeouts::DEFAULT`].
+    pub const fn new() -> Self {
+        Self {
+            origin: None,
+            protocols: &[],
+            headers: &[],
+            head_limits: HeadLimits::DEFAULT,
+            settings: Settings::DEFAULT,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// Sends an `Origin`, as browsers do.
+    pub const fn origin(mut self, origin: &'a str) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
+    /// Offers subprotocols, in order of preference.
+    pub const fn protocols(mut self, protocols: &'a [&'a str]) -> Self {
+        self.protocols = protocols;
+        self
+    }
+
+    /// Adds headers, names and values. Those that make a handshake are written by itself.
+    pub const fn headers(mut self, headers: &'a [(&'a str, &'a str)]) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Sets the limits of the response's head.
+    pub const fn head_limits(mut self, limits: HeadLimits) -> Self {
+        self.head_limits = limits;
+        self
+    }
+
+    /// Sets the limits of what the server sends.
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.settings.limits = limits;
+        self
+    }
+
+    /// Sets the size of the read buffer in bytes; at least one. Connections of the default size share buffers while they wait.
+    pub const fn read_buffer(mut self, size: usize) -> Self {
+        self.settings.read_buffer = if size == 0 { 1 } else { size };
+        self
+    }
+
+    /// Sets the time limits. With any, the runtime's timer has to be on.
+    pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.settings.timeouts = timeouts;
+        self
+    }
+
+    /// Offers permessage-deflate, and compresses if the server accepts it; without it, nothing is compressed.
+    #[cfg(feature = "deflate")]
+    pub const fn compression(mut self, config: crate::deflate::Config) -> Self {
+        self.settings.compression = Some(Compression::new(config, None));
+        self
+    }
+
+    /// As [`compression`](Self::compression), with compressors and decompressors of another pool than the one that the process has, whose
+    /// limits are [`PoolLimits::DEFAULT`](crate::deflate::PoolLimits::DEFAULT).
+    #[cfg(feature = "deflate")]
+    pub const fn compression_from(
+        mut self,
+        config: crate::deflate::Config,
+        pool: &'static crate::deflate::Pool,
+    ) -> Self {
+        self.settings.compression = Some(Compression::new(config, Some(pool)));
+        self
+    }
+
+    /// Sets whom to trust where the URI is a `wss://` one; without it, [`TlsConnector::bundled_roots`](crate::TlsConnector::bundled_roots).
+    #[cfg(feature = "tls")]
+    pub const fn tls(mut self, tls: &'a crate::TlsConnector) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Resolves the host, connects to the first of its addresses that answers (RFC 8305), and performs the opening handshake.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it closes what it has opened.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection could not be opened.
+    pub async fn connect(&self, uri: &str) -> Result<WebSocket<Socket>, ConnectError> {
+        let uri = Uri::parse(uri)?;
+        #[cfg(not(feature = "tls"))]
+        if uri.is_secure() {
+            return Err(ConnectError::TlsUnsupported);
+        }
+        // Apart, so that a task whose connection is open does not keep the room that this takes.
+        Box::pin(within(self.settings.timeouts.open, self.connect_to(&uri))).await?
+    }
+
+    async fn connect_to(&self, uri: &Uri<'_>) -> Result<WebSocket<Socket>, ConnectError> {
+        let connected = eyeballs::connect(uri.host(), uri.port()).await;
+        let stream = connected
+            .map_err(|source| ConnectError::Connect { to: format!("{}:{}", uri.host(), uri.port()), source })?;
+        // What belongs together is written together; nothing is gained by making it wait.
+        stream.set_nodelay(true)?;
+        let socket = self.secure(stream, uri).await?;
+        self.open_on(socket, uri).await
+    }
+
+    /// Performs the TLS handshake, if the URI asks for TLS.
+    #[cfg(feature = "tls")]
+    async fn secure(&self, stream: TcpStream, uri: &Uri<'_>) -> Result<Socket, ConnectError> {
+        if !uri.is_secure() {
+            return Ok(Socket::Tcp(stream));
+        }
+        let stream = match self.tls {
+            Some(tls) => crate::connect_tls(tls, stream, uri.host()).await?,
+            None => crate::connect_tls(&crate::TlsConnector::bundled_roots(), stream, uri.host()).await?,
+        };
+        Ok(Socket::Tls(Box::new(stream)))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_async, reason = "as with TLS")]
+    async fn secure(&self, stream: TcpStream, _: &Uri<'_>) -> Result<Socket, ConnectError> {
+        Ok(Socket::Tcp(stream))
+    }
+
+    /// Performs the opening handshake for `uri` over a stream that is connected already: through a proxy, say, or through TLS. A `TcpStream`
+    /// should have [`set_nodelay`](TcpStream::set_nodelay).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it drops the stream.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection could not be opened.
+    pub async fn open<S>(&self, stream: S, uri: &str) -> Result<WebSocket<S>, ConnectError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let uri = Uri::parse(uri)?;
+        // Apart, as above.
+        Box::pin(within(self.settings.timeouts.open, self.open_on(stream, &uri))).await?
+    }
+
+    async fn open_on<S>(&self, mut stream: S, uri: &Uri<'_>) -> Result<WebSocket<S>, ConnectError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut out = Vec::new();
+        let mut received = Vec::new();
+        let policies = self.settings.policy().map(|policy| [policy]);
+        let mut request =
+            ClientRequest::new(uri).protocols(self.protocols).headers(self.headers).limits(self.head_limits);
+        if let Some(origin) = self.origin {
+            request = request.origin(origin);
+        }
+        // RFC 6455, 4.1, item 7: a nonce "selected randomly for each connection".
+        let mut handshake =
+            request.compression(policies.as_ref().map_or(&[], |policies| policies)).start(rand::random(), &mut out)?;
+        stream.write_all(&out).await?;
+        stream.flush().await?;
+        let (negotiated, opening, head_len) = receive_response(&mut stream, &mut handshake, &mut received).await?;
+        Ok(self.settings.open(role(), stream, Vec::new(), negotiated, opening, &received[head_len..]))
+    }
+
+    /// A connection whose opening handshake somebody else has performed, an HTTP client say: its stream, what the handshake has agreed
+    /// on ([`UpgradeOffer::check`](sansocket::handshake::UpgradeOffer::check) tells), and what was read behind the response.
+    ///
+    /// [`WebSocket::protocol`] and [`WebSocket::response`] know nothing of that handshake.
+    ///
+    /// Compression that was agreed on takes feature `deflate` here; without it, the peer's first compressed message fails. The settings are those
+    /// of `compression`, or the defaults.
+    pub fn upgraded<S>(&self, stream: S, negotiated: Negotiated, unread: &[u8]) -> WebSocket<S>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.settings.open(role(), stream, Vec::new(), negotiated, Opening::default(), unread)
+    }
+}
+
+const fn role() -> Either<RandomKeys> {
+    Either::Client(Client::new(RandomKeys))
+}
+
+/// Receives the response, and says where the first frames begin behind it.
+async fn receive_response(
+    stream: &mut (impl AsyncRead + Unpin),
+    handshake: &mut ClientHandshake<'_>,
+    received: &mut Vec<u8>,
+) -> Result<(Negotiated, Opening, usize), ConnectError> {
+    loop {
+        read_some(stream, received).await?;
+        match handshake.receive(received) {
+            ResponseProgress::Incomplete => {}
+            ResponseProgress::Failed(error) => return Err(ConnectError::Response(error)),
+            ResponseProgress::Accepted(response) => {
+                let opening = Opening {
+                    protocol: response.protocol().map(Into::into),
+                    response: Some(Box::new(ResponseHead::new(&response))),
+                };
+                return Ok((response.negotiated(), opening, response.head_len()));
+            }
+            ResponseProgress::Refused(response) => {
+                let head = Box::new(ResponseHead::new(&response));
+                let mut body = received.split_off(response.head_len());
+                receive_body(stream, &head, &mut body).await;
+                return Err(ConnectError::Refused { response: head, body });
+            }
+        }
+    }
+}
+
+/// The start of a refusal's body. It explains, and is not worth an error of its own.
+async fn receive_body(stream: &mut (impl AsyncRead + Unpin), head: &ResponseHead, body: &mut Vec<u8>) {
+    let announced = head.header("Content-Length").and_then(|length| str::from_utf8(length).ok()?.parse().ok());
+    let wanted = announced.unwrap_or(BODY).min(BODY);
+    let receive = async {
+        while body.len() < wanted {
+            read_some(stream, body).await?;
+        }
+        Ok::<(), io::Error>(())
+    };
+    let _ = within(Some(BODY_TIMEOUT), receive).await;
+    body.truncate(wanted);
+}

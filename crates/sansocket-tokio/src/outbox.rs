@@ -1,0 +1,63 @@
+//! What is queued, and how much of it the stream has taken.
+
+use sansocket_stream::FRAME;
+
+use crate::spare;
+
+/// Bytes on their way to the stream. Memory is held only while there are some.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    bytes: Vec<u8>,
+    /// How many of them the stream has taken.
+    sent: usize,
+}
+
+impl Outbox {
+    /// An outbox with something in it already.
+    pub(crate) const fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, sent: 0 }
+    }
+
+    /// Where the engine appends.
+    pub(crate) fn queue(&mut self) -> &mut Vec<u8> {
+        if self.bytes.capacity() == 0 {
+            self.bytes = spare::output();
+        }
+        &mut self.bytes
+    }
+
+    /// How many bytes wait for the stream.
+    pub(crate) const fn len(&self) -> usize {
+        self.bytes.len() - self.sent
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether so much is queued that who queues more has to wait.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.len() >= FRAME
+    }
+
+    pub(crate) fn unsent(&self) -> &[u8] {
+        &self.bytes[self.sent..]
+    }
+
+    /// The stream has taken so many bytes more. Those are forgotten once they are the larger part: each byte is moved once at most.
+    pub(crate) fn advance(&mut self, count: usize) {
+        self.sent = self.bytes.len().min(self.sent + count);
+        if self.is_empty() {
+            self.clear();
+        } else if self.sent > self.bytes.len() / 2 && self.sent >= FRAME {
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+
+    /// Forgets what is queued, and gives its memory away.
+    pub(crate) fn clear(&mut self) {
+        self.sent = 0;
+        spare::return_output(&mut self.bytes);
+    }
+}

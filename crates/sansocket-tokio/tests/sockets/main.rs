@@ -1,0 +1,4 @@
+//! Connections over TCP on loopback.
+
+mod common;
+mod messages;
