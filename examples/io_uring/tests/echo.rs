@@ -148,6 +148,21 @@ fn a_peer_that_falls_silent_is_given_up_when_it_owes_a_pong() {
 }
 
 #[test]
+fn a_peer_that_does_not_read_is_not_read_from_and_then_given_up() {
+    let soon = Some(Duration::from_millis(10));
+    let timeouts = Timeouts { ping: soon, pong: soon, end: soon, ..Timeouts::DEFAULT };
+    // More than the server, and the kernel for both, would ever hold.
+    let frame = [&b"\x82\xfe\xff\xff\0\0\0\0"[..], &[b'?'; 65_535]].concat();
+    let bytes = [REQUEST, &frame.repeat(1000)].concat();
+    on_a_ring(async {
+        let (accepted, mut deaf) = pair(&listen().await).await;
+        let (ending, sent) = join(serve(accepted, &timeouts), deaf.write_all(bytes)).await;
+        assert_eq!(ending.by(), EndedBy::Failure(ProtocolError::PongTimeout));
+        assert!(sent.is_err(), "it has to notice");
+    });
+}
+
+#[test]
 fn a_refused_handshake_is_told_to_the_client() {
     on_a_ring(async {
         let (accepted, connected) = pair(&listen().await).await;
