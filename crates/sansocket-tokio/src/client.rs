@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use sansocket::deflate::Policy;
 use sansocket::handshake::{ClientHandshake, ClientRequest, HeadLimits, ResponseProgress, Uri};
 use sansocket::{Client, Either, Limits, Negotiated, RandomKeys, Timeouts};
 #[cfg(feature = "deflate")]
@@ -56,7 +57,7 @@ pub struct ConnectOptions<'a> {
     protocols: &'a [&'a str],
     headers: &'a [(&'a str, &'a str)],
     head_limits: HeadLimits,
-    settings: Settings,
+    pub(crate) settings: Settings,
     #[cfg(feature = "tls")]
     tls: Option<&'a crate::TlsConnector>,
 }
@@ -223,19 +224,20 @@ impl<'a> ConnectOptions<'a> {
     {
         let mut out = Vec::new();
         let mut received = Vec::new();
-        let policies = self.settings.policy().map(|policy| [policy]);
-        let mut request =
-            ClientRequest::new(uri).protocols(self.protocols).headers(self.headers).limits(self.head_limits);
-        if let Some(origin) = self.origin {
-            request = request.origin(origin);
-        }
+        let policy = self.settings.policy();
         // RFC 6455, 4.1, item 7: a nonce "selected randomly for each connection".
-        let mut handshake =
-            request.compression(policies.as_ref().map_or(&[], |policies| policies)).start(rand::random(), &mut out)?;
+        let mut handshake = self.request(uri, &policy).start(rand::random(), &mut out)?;
         stream.write_all(&out).await?;
         stream.flush().await?;
         let (negotiated, opening, head_len) = receive_response(&mut stream, &mut handshake, &mut received).await?;
         Ok(self.settings.open(role(), stream, Vec::new(), negotiated, opening, &received[head_len..]))
+    }
+
+    /// The request that these options make. `policy` is what they offer of compression: the request borrows it.
+    pub(crate) fn request<'o>(&'o self, uri: &Uri<'o>, policy: &'o Option<Policy>) -> ClientRequest<'o> {
+        let request = ClientRequest::new(uri).protocols(self.protocols).headers(self.headers).limits(self.head_limits);
+        let request = request.compression(policy.as_slice());
+        self.origin.map_or(request, |origin| request.origin(origin))
     }
 
     /// A connection whose opening handshake somebody else has performed, an HTTP client say: its stream, what the handshake has agreed
@@ -253,7 +255,7 @@ impl<'a> ConnectOptions<'a> {
     }
 }
 
-const fn role() -> Either<RandomKeys> {
+pub(crate) const fn role() -> Either<RandomKeys> {
     Either::Client(Client::new(RandomKeys))
 }
 

@@ -74,6 +74,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `deflate` | no | permessage-deflate: `compression` of the options, `send_with` |
+//! | `http` | no | module `upgrade`: what adapters to HTTP libraries are made of |
 //! | `simd` | no | masking with the processor's best vectors, found at run time |
 //! | `tls` | no | `wss://`, `connect_tls`, `accept_tls`, by rustls |
 //!
@@ -97,6 +98,8 @@ mod sync;
 mod timing;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "http")]
+pub mod upgrade;
 mod waiters;
 mod websocket;
 

@@ -57,10 +57,10 @@ pub async fn accept(stream: TcpStream) -> Result<WebSocket<TcpStream>, AcceptErr
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct AcceptOptions<'a> {
-    origins: OriginPolicy<'a>,
-    protocols: &'a [&'a str],
+    pub(crate) origins: OriginPolicy<'a>,
+    pub(crate) protocols: &'a [&'a str],
     head_limits: HeadLimits,
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 impl Default for AcceptOptions<'_> {
