@@ -35,9 +35,16 @@ pub struct Writer<S> {
     pub(crate) codec: Sender,
 }
 
-/// Two halves are not of the same connection: they are given back.
+/// Two halves are not of the same connection.
 #[derive(Debug)]
-pub struct ReuniteError<S>(pub Reader<S>, pub Writer<S>);
+pub struct ReuniteError<S>(Box<(Reader<S>, Writer<S>)>);
+
+impl<S> ReuniteError<S> {
+    /// Gives them back.
+    pub fn into_halves(self) -> (Reader<S>, Writer<S>) {
+        *self.0
+    }
+}
 
 impl<S> fmt::Display for ReuniteError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,7 +113,7 @@ impl<S> Reader<S> {
     /// They are of different connections.
     pub fn reunite(self, writer: Writer<S>) -> Result<WebSocket<S>, ReuniteError<S>> {
         if !Arc::ptr_eq(&self.shared, &writer.shared) {
-            return Err(ReuniteError(self, writer));
+            return Err(ReuniteError(Box::new((self, writer))));
         }
         let Self { shared, receiver, opening } = self;
         let Writer { shared: other, codec } = writer;

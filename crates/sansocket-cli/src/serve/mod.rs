@@ -2,6 +2,7 @@
 
 mod blocking;
 mod event_loop;
+mod tasks;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -27,11 +28,11 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001")]
     bind: SocketAddr,
 
-    /// What the server runs on: all connections on few threads, or a thread for each.
+    /// What the server runs on: all connections on few threads, by mio or by tokio, or a thread for each.
     #[arg(long, value_enum, default_value_t = Backend::Mio)]
     backend: Backend,
 
-    /// With the backend mio, among how many threads connections are shared out, each with a loop of its own.
+    /// Among how many threads connections are shared out: with the backend mio, each has a loop of its own; with std, each connection has one anyway.
     #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = threads)]
     threads: usize,
 
@@ -75,6 +76,7 @@ pub(crate) struct Serve {
 enum Backend {
     Mio,
     Std,
+    Tokio,
 }
 
 /// A time limit; `None`: there is none.
@@ -99,7 +101,12 @@ fn threads(text: &str) -> Result<usize, String> {
 impl Serve {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         if self.backend == Backend::Std && self.threads > 1 {
-            let told = "--threads is for the backend mio: with std, each connection has a thread of its own\n";
+            let told =
+                "--threads is for the backends mio and tokio: with std, each connection has a thread of its own\n";
+            clap::Error::raw(ErrorKind::ArgumentConflict, told).exit();
+        }
+        if self.backend == Backend::Tokio && self.trace {
+            let told = "--trace is for the backends mio and std\n";
             clap::Error::raw(ErrorKind::ArgumentConflict, told).exit();
         }
         let tls = match (&self.tls_cert, &self.tls_key) {
@@ -109,6 +116,7 @@ impl Serve {
         match self.backend {
             Backend::Mio => event_loop::run(&self, tls),
             Backend::Std => blocking::run(&self, tls),
+            Backend::Tokio => tasks::run(&self, tls),
         }
     }
 

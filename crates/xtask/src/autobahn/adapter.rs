@@ -50,6 +50,13 @@ const ADAPTERS: &[Adapter] = &[
         cases: ALL_CASES,
         client: mio_client,
     },
+    Adapter {
+        name: "tokio",
+        agent: "sansocket-tokio",
+        serve: &["--backend", "tokio", "--deflate"],
+        cases: WITHOUT_COMPRESSION,
+        client: tokio_client,
+    },
 ];
 
 impl Adapter {
@@ -121,6 +128,21 @@ fn mio_client(url: &str, answer: &mut dyn FnMut(OwnedMessage) -> Option<OwnedMes
         server.run_once(None)?;
     }
     server.handler().result.take().context("the connection was not opened")?
+}
+
+/// The client of `sansocket-tokio`.
+fn tokio_client(url: &str, answer: &mut dyn FnMut(OwnedMessage) -> Option<OwnedMessage>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let options = sansocket_tokio::ConnectOptions::new().compression(Config::DEFAULT);
+        let mut ws = options.connect(url).await?;
+        while let Some(message) = ws.read_owned().await? {
+            if let Some(message) = answer(message) {
+                ws.queue(&message).await?;
+            }
+        }
+        Ok(())
+    })
 }
 
 /// The one connection of a loop.
