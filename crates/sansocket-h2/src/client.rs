@@ -1,0 +1,85 @@
+//! The client's side.
+
+use std::future::poll_fn;
+
+use bytes::Bytes;
+use h2::client::{self, SendRequest};
+use h2::ext::Protocol;
+use h2::{Ping, RecvStream};
+use http::{Method, Request, Response};
+use sansocket_tokio::sansocket::handshake::{ResponseError, Uri};
+use sansocket_tokio::upgrade::offered;
+use sansocket_tokio::{ConnectOptions, WebSocket};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::error::ConnectError;
+use crate::stream::H2Stream;
+
+/// Begins HTTP/2 with a server over a stream, and waits until the server has said whether it takes WebSockets. The connection runs in a task
+/// of its own, which ends when nobody has a use for it any more.
+///
+/// A connection of [`h2::client`] with other settings will do as well.
+///
+/// # Errors
+///
+/// h2's.
+pub async fn handshake<S>(stream: S) -> Result<SendRequest<Bytes>, h2::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (client, mut connection) = client::handshake(stream).await?;
+    let mut ping = connection.ping_pong().expect("nobody has taken it before");
+    tokio::spawn(connection);
+    // RFC 9113, 3.4: a server's settings are the first that it sends, so they are here before the answer.
+    ping.ping(Ping::opaque()).await?;
+    Ok(client)
+}
+
+/// Opens a WebSocket on a connection that there is already. Gives the response's head as well.
+///
+/// # Errors
+///
+/// Why it could not be opened. [`ConnectError::Unsupported`] if the server's settings have not come yet: [`handshake`] waits for them.
+pub async fn connect(
+    options: &ConnectOptions<'_>,
+    uri: &str,
+    client: &mut SendRequest<Bytes>,
+) -> Result<(WebSocket<H2Stream>, Response<()>), ConnectError> {
+    let opening = open(options, uri, client);
+    match options.open_timeout() {
+        Some(timeout) => tokio::time::timeout(timeout, opening).await.map_err(|_| ConnectError::TimedOut)?,
+        None => opening.await,
+    }
+}
+
+async fn open(
+    options: &ConnectOptions<'_>,
+    uri: &str,
+    client: &mut SendRequest<Bytes>,
+) -> Result<(WebSocket<H2Stream>, Response<()>), ConnectError> {
+    let (uri, policy) = (Uri::parse(uri)?, options.compression_policy());
+    let offer = options.offer_connect(&uri, &policy)?;
+    poll_fn(|cx| client.poll_ready(cx)).await?;
+    // RFC 8441, 3: "A sender MUST NOT use the Extended CONNECT Protocol" before it has received the setting.
+    if !client.is_extended_connect_protocol_enabled() {
+        return Err(ConnectError::Unsupported);
+    }
+    let mut request = Request::new(());
+    *request.method_mut() = Method::CONNECT;
+    let pseudo = offer.pseudo();
+    let target = http::Uri::builder().scheme(pseudo.scheme.unwrap_or_default());
+    let target = target.authority(pseudo.authority.unwrap_or_default()).path_and_query(offer.target());
+    *request.uri_mut() = target.build().expect("the parts of a URI that the engine has parsed");
+    *request.headers_mut() = offered(&offer);
+    request.extensions_mut().insert(Protocol::from_static("websocket"));
+    let (response, send) = client.send_request(request, false)?;
+    let response: Response<RecvStream> = response.await?;
+    match options.check(&offer, &response) {
+        Ok(handover) => {
+            let (head, receive) = response.into_parts();
+            Ok((handover.open(H2Stream::new(send, receive), &[]), Response::from_parts(head, ())))
+        }
+        Err(ResponseError::Status) => Err(ConnectError::Refused(Box::new(response))),
+        Err(error) => Err(ConnectError::Response(error)),
+    }
+}
