@@ -19,13 +19,21 @@ pub fn say_where(address: SocketAddr) {
     println!("listening on ws://{address}");
 }
 
-/// Gives each connection a task of its own, all on this thread. They yield to each other when they wait, as the examples of
+/// Serves WebSocket: gives each connection a task of its own, all on this thread. They yield to each other when they wait, as the examples of
 /// fastwebsockets and tokio-websockets have it.
 pub fn serve<F>(connection: impl Fn(TcpStream) -> F) -> io::Result<()>
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    Builder::new_current_thread().enable_io().build()?.block_on(async {
+    serve_connections(connection, say_where)
+}
+
+/// As [`serve`], whatever is spoken: `say_where` tells that the server listens.
+pub fn serve_connections<F>(connection: impl Fn(TcpStream) -> F, say_where: fn(SocketAddr)) -> io::Result<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    Builder::new_current_thread().enable_all().build()?.block_on(async {
         let listener = TcpListener::bind(ADDRESS).await?;
         say_where(listener.local_addr()?);
         loop {

@@ -21,11 +21,11 @@ use clap::Args;
 pub(crate) use self::load::open_websocket;
 use self::load::{Load, Shape};
 use self::servers::Candidate;
-use self::table::Table;
+use self::table::{Goals, Table};
 use self::turns::Turns;
 use crate::{folder, report};
 
-/// What is put on each server. Goals are for `sansocket serve` on mio.
+/// What is put on each server. The goals are for `sansocket serve` on mio.
 const ROWS: [Row; 6] = [
     Row { connections: 10, size: 1 << 10, in_flight: 1, goal: 1.02 },
     Row { connections: 100, size: 20, in_flight: 1, goal: 1.02 },
@@ -41,6 +41,9 @@ pub(crate) struct Options {
     /// Measures servers of other libraries, too.
     #[arg(long, group = "what")]
     peers: bool,
+    /// Measures servers on tokio beside a TCP echo on tokio instead: ours, and those of other libraries.
+    #[arg(long, group = "what")]
+    tokio: bool,
     /// Measures how the time grows with the number of connections instead, under the same load.
     #[arg(long, group = "what")]
     connections: bool,
@@ -97,16 +100,22 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     if options.system_calls {
         return system_calls::run(options, &target);
     }
-    let (candidates, remarks) = candidates(&target, options.peers)?;
-    let table = measure(options, candidates)?;
+    let (candidates, remarks, goals, section) = if options.tokio {
+        (servers::on_tokio(&target)?, Vec::new(), Goals::TOKIO, "servers-tokio")
+    } else {
+        let (candidates, remarks) = candidates(&target, options.peers)?;
+        (candidates, remarks, Goals::MIO, "servers")
+    };
+    let table = measure(options, candidates, goals)?;
     let markdown = format!("{}\n{}", table.markdown(), options.how(&remarks));
     if options.record {
-        let mut section = markdown.clone();
+        let mut text = markdown.clone();
         for (name, chart) in table.charts() {
-            chart.write(&docs("performance").join(name))?;
-            section += &format!("\n\n![{}](performance/{name})", chart.title);
+            let name = format!("{section}{name}.svg");
+            chart.write(&docs("performance").join(&name))?;
+            text += &format!("\n\n![{}](performance/{name})", chart.title);
         }
-        report::replace_section(&docs("performance.md"), "servers", &section)?;
+        report::replace_section(&docs("performance.md"), section, &text)?;
     }
     Ok(tell(&markdown, &table.missed()))
 }
@@ -151,7 +160,7 @@ fn candidates(target: &Path, peers: bool) -> Result<(Vec<Candidate>, Vec<String>
     Ok((candidates, remarks))
 }
 
-fn measure(options: &Options, mut candidates: Vec<Candidate>) -> Result<Table> {
+fn measure(options: &Options, mut candidates: Vec<Candidate>, goals: Goals) -> Result<Table> {
     let mut rows = Vec::new();
     for row in ROWS {
         eprintln!("{row}");
@@ -166,5 +175,5 @@ fn measure(options: &Options, mut candidates: Vec<Candidate>) -> Result<Table> {
         rows.push((row, Turns::take(candidates.len(), options.rounds, turn)?));
     }
     let servers = candidates.into_iter().map(|candidate| candidate.name).collect();
-    Ok(Table { servers, rows })
+    Ok(Table { servers, rows, goals })
 }

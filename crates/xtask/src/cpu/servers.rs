@@ -1,6 +1,6 @@
 //! The servers that are compared: how they are built and started.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
@@ -56,27 +56,55 @@ pub(super) fn ours(target: &Path) -> Result<Vec<Candidate>> {
 
 /// Those of other libraries in Rust.
 pub(super) fn in_rust(target: &Path) -> Result<Vec<Candidate>> {
-    let folder = target.join("servers");
-    let build = ["build", "--release", "--locked", "--manifest-path", MANIFEST, "--target-dir"];
-    process::run(process::cargo().args(build).arg(&folder))?;
-    let versions = versions()?;
-    let server = |library: &str, remark: &str, arguments: &[&str]| -> Result<Candidate> {
-        let packages = versions["packages"].as_array().context("cargo metadata names no packages")?;
+    let build = Peers::build(target)?;
+    let own = [build.server("tungstenite", "", &[])?, build.server("tungstenite", ", 8 KiB", &["8192"])?];
+    Ok(own.into_iter().chain(build.on_tokio()?).collect())
+}
+
+/// A TCP echo on tokio, ours on tokio, and those of others on tokio.
+pub(super) fn on_tokio(target: &Path) -> Result<Vec<Candidate>> {
+    let build = Peers::build(target)?;
+    let own = [("TCP echo, tokio", "tcp-echo"), ("sansocket, tokio", "sansocket-tokio")];
+    let own = own.map(|(name, program)| Candidate::new(name, build.command(program)));
+    Ok(own.into_iter().chain(build.on_tokio()?).collect())
+}
+
+/// What `benches/servers` has, built.
+struct Peers {
+    programs: PathBuf,
+    versions: Value,
+}
+
+impl Peers {
+    fn build(target: &Path) -> Result<Self> {
+        let folder = target.join("servers");
+        let build = ["build", "--release", "--locked", "--manifest-path", MANIFEST, "--target-dir"];
+        process::run(process::cargo().args(build).arg(&folder))?;
+        Ok(Self { programs: folder.join("release"), versions: versions()? })
+    }
+
+    fn command(&self, program: &str) -> Command {
+        Command::new(self.programs.join(program))
+    }
+
+    fn server(&self, library: &str, remark: &str, arguments: &[&str]) -> Result<Candidate> {
+        let packages = self.versions["packages"].as_array().context("cargo metadata names no packages")?;
         let package = packages.iter().find(|package| package["name"] == library);
         let version = package.and_then(|package| package["version"].as_str());
         let version = version.with_context(|| format!("{MANIFEST} does not depend on {library}"))?;
-        let mut command = Command::new(folder.join("release").join(library));
+        let mut command = self.command(library);
         command.args(arguments);
         Ok(Candidate::new(format!("{library} {version}{remark}"), command))
-    };
-    Ok(vec![
-        server("tungstenite", "", &[])?,
-        server("tungstenite", ", 8 KiB", &["8192"])?,
-        server("tokio-tungstenite", "", &[])?,
-        server("tokio-tungstenite", ", 8 KiB", &["8192"])?,
-        server("fastwebsockets", "", &[])?,
-        server("tokio-websockets", "", &[])?,
-    ])
+    }
+
+    fn on_tokio(&self) -> Result<[Candidate; 4]> {
+        Ok([
+            self.server("tokio-tungstenite", "", &[])?,
+            self.server("tokio-tungstenite", ", 8 KiB", &["8192"])?,
+            self.server("fastwebsockets", "", &[])?,
+            self.server("tokio-websockets", "", &[])?,
+        ])
+    }
 }
 
 /// What Cargo knows of the others' packages.
