@@ -37,6 +37,10 @@ where
 
 /// Opens a WebSocket on a connection that there is already. Gives the response's head as well.
 ///
+/// # Cancel safety
+///
+/// Dropped, it resets the stream; the connection goes on.
+///
 /// # Errors
 ///
 /// Why it could not be opened. [`ConnectError::Unsupported`] if the server's settings have not come yet: [`handshake`] waits for them.
@@ -69,7 +73,7 @@ async fn open(
     let pseudo = offer.pseudo();
     let target = http::Uri::builder().scheme(pseudo.scheme.unwrap_or_default());
     let target = target.authority(pseudo.authority.unwrap_or_default()).path_and_query(offer.target());
-    *request.uri_mut() = target.build().expect("the parts of a URI that the engine has parsed");
+    *request.uri_mut() = target.build()?;
     *request.headers_mut() = offered(&offer);
     request.extensions_mut().insert(Protocol::from_static("websocket"));
     let (response, send) = client.send_request(request, false)?;

@@ -48,6 +48,8 @@ impl From<h2::Error> for AcceptError {
 pub enum ConnectError {
     /// The URI is not one.
     Uri(UriError),
+    /// The URI is not one by the rules of the crate http, which are narrower in parts.
+    Http(http::Error),
     /// The request cannot be sent as asked for.
     Request(ClientRequestError),
     /// The server takes no WebSockets over HTTP/2, or has not said yet that it does.
@@ -66,6 +68,7 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Uri(error) => error.fmt(f),
+            Self::Http(error) => error.fmt(f),
             Self::Request(error) => error.fmt(f),
             Self::Unsupported => f.write_str("the server has not enabled the extended CONNECT of HTTP/2"),
             Self::H2(error) => write!(f, "the opening handshake broke off: {error}"),
@@ -81,6 +84,12 @@ impl std::error::Error for ConnectError {}
 impl From<UriError> for ConnectError {
     fn from(error: UriError) -> Self {
         Self::Uri(error)
+    }
+}
+
+impl From<http::Error> for ConnectError {
+    fn from(error: http::Error) -> Self {
+        Self::Http(error)
     }
 }
 

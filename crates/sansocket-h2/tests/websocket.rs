@@ -219,6 +219,13 @@ async fn rfc8441_3_no_connect_is_sent_to_a_server_that_has_not_enabled_it() {
 }
 
 #[tokio::test]
+async fn a_uri_that_is_none_for_http_is_an_error() {
+    let (mut client, _ended) = serve(AcceptOptions::new()).await;
+    let error = connect(&ConnectOptions::new(), "ws://ex%61mple.com/", &mut client).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Http(_)), "{error}");
+}
+
+#[tokio::test]
 async fn the_example_echoes_over_tls_and_shows_its_page() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
