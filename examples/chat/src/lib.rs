@@ -3,12 +3,13 @@
 //! | from | to |
 //! |---|---|
 //! | [`over_tungstenite`] | [`over_sansocket`] |
-//! | [`over_axum`] | `over_sansocket_axum` |
+//! | [`over_axum`] | [`over_sansocket_axum`] |
 //!
 //! A guest's first line is its name, and what it says then goes to all others. `/quit` ends it.
 
 pub mod over_axum;
 pub mod over_sansocket;
+pub mod over_sansocket_axum;
 pub mod over_tungstenite;
 
 /// How many messages a guest may be behind. Who does not keep up is sent away; nobody waits for it.

@@ -3,7 +3,7 @@
 
 use std::env;
 
-use sansocket_example_chat::{over_axum, over_sansocket, over_tungstenite};
+use sansocket_example_chat::{over_axum, over_sansocket, over_sansocket_axum, over_tungstenite};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -16,8 +16,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     match over.as_str() {
         "axum" => over_axum::serve(listener, stop).await?,
         "sansocket" => over_sansocket::serve(listener, stop).await?,
+        "sansocket-axum" => over_sansocket_axum::serve(listener, stop).await?,
         "tungstenite" => over_tungstenite::serve(listener, stop).await?,
-        _ => return Err(format!("{over:?} is none of axum, sansocket, tungstenite").into()),
+        _ => return Err(format!("{over:?} is none of axum, sansocket, sansocket-axum, tungstenite").into()),
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 
 use futures_util::{SinkExt, StreamExt};
-use sansocket_example_chat::{over_axum, over_sansocket, over_tungstenite};
+use sansocket_example_chat::{over_axum, over_sansocket, over_sansocket_axum, over_tungstenite};
 use sansocket_tokio::{CloseCode, ConnectOptions, OwnedMessage, WebSocket};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
@@ -30,11 +30,12 @@ impl Server {
         Self { address, stop, served }
     }
 
-    async fn all() -> [Self; 3] {
+    async fn all() -> [Self; 4] {
         [
             Self::start(over_tungstenite::serve).await,
             Self::start(over_sansocket::serve).await,
             Self::start(over_axum::serve).await,
+            Self::start(over_sansocket_axum::serve).await,
         ]
     }
 

@@ -1,0 +1,103 @@
+//! The chat over sansocket-axum.
+
+use std::error::Error;
+use std::io;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::any;
+use sansocket_axum::{WebSocket, WebSocketUpgrade};
+use sansocket_tokio::{CloseCode, Message, Reader, SharedMessage, Writer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+use tokio::{select, task};
+
+/// What everybody hears. Who has more than [`crate::BACKLOG`] of it still to hear is too slow.
+type Hall = broadcast::Sender<News>;
+
+#[derive(Clone)]
+enum News {
+    Said(task::Id, SharedMessage),
+    Stop,
+}
+
+async fn say(hall: &Hall, text: String) {
+    // It is no error that nobody hears it.
+    let _ = hall.send(News::Said(task::id(), text.into()));
+    // Lets the others hear it before this one goes on.
+    task::yield_now().await;
+}
+
+/// Serves until `stop`, and then until everybody has gone.
+pub async fn serve(listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+    let hall = Hall::new(crate::BACKLOG);
+    let app = Router::new().route("/", any(enter)).with_state(hall.clone());
+    axum::serve(listener, app).with_graceful_shutdown(stop).await?;
+    let _ = hall.send(News::Stop);
+    hall.closed().await;
+    Ok(())
+}
+
+async fn enter(upgrade: WebSocketUpgrade, State(hall): State<Hall>) -> Response {
+    upgrade.on_upgrade(async move |ws| {
+        if let Err(error) = chat(ws, &hall).await {
+            eprintln!("{error}");
+        }
+    })
+}
+
+async fn chat(ws: WebSocket, hall: &Hall) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut news = hall.subscribe();
+    let (mut reader, mut writer) = ws.split();
+    writer.send("what is your name?").await?;
+
+    let mut name = None;
+    let farewell = select! {
+        farewell = hear(&mut reader, hall, &mut name) => farewell,
+        farewell = tell(&mut writer, &mut news) => farewell,
+    };
+    if let Some(name) = name {
+        say(hall, format!("* {name} has gone")).await;
+    }
+    if let Some((code, reason)) = farewell? {
+        reader.reunite(writer)?.close(code, reason).await?;
+    }
+    Ok(())
+}
+
+/// Hears what a guest says, until it goes.
+async fn hear(
+    reader: &mut Reader<impl AsyncRead + AsyncWrite + Unpin>,
+    hall: &Hall,
+    name: &mut Option<String>,
+) -> Result<Option<(CloseCode, &'static str)>, sansocket_tokio::Error> {
+    while let Some(message) = reader.read().await? {
+        let Message::Text(text) = message else { continue };
+        match name {
+            _ if text == "/quit" => return Ok(Some((CloseCode::NORMAL, "bye"))),
+            Some(name) => say(hall, format!("{name}: {text}")).await,
+            None => {
+                say(hall, format!("* {text} has come")).await;
+                *name = Some(text.to_owned());
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Tells a guest what others say, until it has to go.
+async fn tell(
+    writer: &mut Writer<impl AsyncRead + AsyncWrite + Unpin>,
+    news: &mut broadcast::Receiver<News>,
+) -> Result<Option<(CloseCode, &'static str)>, sansocket_tokio::Error> {
+    loop {
+        match news.recv().await {
+            Ok(News::Said(by, _)) if by == task::id() => {}
+            Ok(News::Said(_, message)) => writer.send(&message).await?,
+            Ok(News::Stop) => return Ok(Some((CloseCode::GOING_AWAY, "closing time"))),
+            Err(_) => return Ok(Some((CloseCode::TRY_AGAIN_LATER, "too slow"))),
+        }
+    }
+}
