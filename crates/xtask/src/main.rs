@@ -13,6 +13,7 @@ mod process;
 mod report;
 mod rfc_map;
 mod serve;
+mod upgrades;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,8 @@ enum Chore {
     Memory(memory::Options),
     /// Writes which test proves which requirement of the RFCs, and checks that each of them exists.
     RfcMap(rfc_map::Options),
+    /// Runs our adapters to HTTP libraries against Node's `ws`, and against Chromium over HTTP/2.
+    Upgrades,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -56,6 +59,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Chore::Interop(options) => interop::run(&options)?,
         Chore::Memory(options) => memory::run(&options)?,
         Chore::RfcMap(options) => rfc_map::run(&options)?,
+        Chore::Upgrades => upgrades::run()?,
     };
     Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

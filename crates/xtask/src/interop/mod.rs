@@ -24,7 +24,7 @@ use serde_json::Value;
 use self::case::{Case, Face, Other, Role, What};
 use self::certificates::Certificates;
 use self::ours::{Act, Ours};
-use self::peer::Peer;
+pub(crate) use self::peer::Peer;
 use crate::{folder, serve};
 
 /// How many cases are played side by side. One keeps a single processor busy: its two sides take turns.

@@ -18,7 +18,7 @@ const WEBSOCKETS: &str = "17.4";
 const WS: &str = "8.23.0";
 
 /// An installed library, and the script that plays with it.
-pub(super) struct Peer {
+pub(crate) struct Peer {
     pub(super) name: &'static str,
     program: &'static str,
     script: &'static str,
@@ -44,14 +44,14 @@ impl Peer {
     }
 
     /// `ws`, which is found or installed in the folder.
-    pub(super) fn node(folder: &Path) -> Result<Self> {
+    pub(crate) fn node(folder: &Path) -> Result<Self> {
         let library = folder::npm(&folder.join("node"), &[("ws", WS)])?;
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/peer.cjs");
         Ok(Self { name: "node", program: "node", script, variable: "NODE_PATH", library })
     }
 
     /// Starts to play a case, with its log.
-    pub(super) fn start(&self, told: Value, log: &Path) -> Result<Playing> {
+    pub(crate) fn start(&self, told: Value, log: &Path) -> Result<Playing> {
         let mut command = Command::new(self.program);
         command.env(self.variable, &self.library).arg(self.script).arg(told.to_string());
         command.stdout(Stdio::piped()).stderr(process::log(log)?);
@@ -61,14 +61,14 @@ impl Peer {
 }
 
 /// A peer that plays a case, until this is dropped.
-pub(super) struct Playing {
+pub(crate) struct Playing {
     running: Running,
     lines: Receiver<String>,
 }
 
 impl Playing {
     /// The next line that it prints.
-    pub(super) fn line(&mut self, deadline: Instant) -> Result<Value> {
+    pub(crate) fn line(&mut self, deadline: Instant) -> Result<Value> {
         let line = match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => line,
             Err(RecvTimeoutError::Timeout) => bail!("it says nothing within its time limit"),
@@ -78,7 +78,7 @@ impl Playing {
     }
 
     /// Waits until it ends, which is to be by itself and in order.
-    pub(super) fn end(mut self, deadline: Instant) -> Result<()> {
+    pub(crate) fn end(mut self, deadline: Instant) -> Result<()> {
         match self.running.wait(deadline)? {
             Some(status) => ensure!(status.success(), "the peer ended with {status}"),
             None => bail!("the peer has done its part, but does not end"),
