@@ -2,7 +2,7 @@
 //! (RFC 9220). The checks are those of `server.rs` and `client.rs`.
 //!
 //! Headers come in as pairs of name and value and go out the same way. With the types of the crate `http`:
-//! `map.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))`.
+//! `map.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))`, collected into a `Vec`, because that iterator cannot be cloned.
 
 use super::Extension;
 use super::error::{AnswerError, RequestError};
