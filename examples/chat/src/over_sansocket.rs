@@ -78,8 +78,8 @@ async fn hear(
             _ if text == "/quit" => return Ok(Some((CloseCode::NORMAL, "bye"))),
             Some(name) => say(hall, format!("{name}: {text}")).await,
             None => {
-                say(hall, format!("* {text} has come")).await;
                 *name = Some(text.to_owned());
+                say(hall, format!("* {text} has come")).await;
             }
         }
     }

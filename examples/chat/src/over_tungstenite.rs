@@ -93,8 +93,8 @@ async fn hear(
             _ if text == "/quit" => return Ok(Some(CloseFrame { code: CloseCode::Normal, reason: "bye".into() })),
             Some(name) => say(hall, format!("{name}: {text}")).await,
             None => {
-                say(hall, format!("* {text} has come")).await;
                 *name = Some(text.to_string());
+                say(hall, format!("* {text} has come")).await;
             }
         }
     }
