@@ -49,7 +49,7 @@ fn bytes(count: usize) -> Vec<u8> {
     (0..=250).cycle().take(count).collect()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mebibyte_goes_both_ways_at_once_through_small_windows() {
     let (mut near, far) = Peers::new().await.pair().await;
     tokio::spawn(async move {

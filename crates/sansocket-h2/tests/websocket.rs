@@ -131,7 +131,7 @@ async fn rfc8441_5_a_reset_in_mid_message_is_a_lost_connection() {
     assert!(matches!(ended.recv().await.unwrap(), Err(Error::Lost { .. })), "a drop is no Close");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_streams_of_one_connection_echo_at_once() {
     let (client, mut ended) = serve(AcceptOptions::new()).await;
     let mut clients = tokio::task::JoinSet::new();
