@@ -145,6 +145,9 @@ impl Inbox {
             return Found::Compressed;
         }
         self.release();
+        if self.start == self.end && self.straight == 0 {
+            return Found::Nothing;
+        }
         self.messages.set_limit(engine.limits().message);
         if self.straight > 0 {
             self.has_appended = true;

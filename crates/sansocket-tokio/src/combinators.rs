@@ -12,6 +12,7 @@ use sansocket_stream::{Error, Sender};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::message::SharedMessage;
+use crate::replies::Replies;
 use crate::sending::Access;
 use crate::split::{Reader, Writer};
 use crate::waiters::Task;
@@ -37,8 +38,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Reader<S> {
 
 /// Queues a message as a whole, without a wait.
 fn start_send(mut access: impl Access, codec: &mut Sender, message: &SharedMessage) -> Result<(), Error> {
-    let mut replies = |link: &mut _| crate::replies::Replies::new(link, codec).queue(message);
-    Ok(access.link(|link| replies(link))?)
+    Ok(access.link(|link| Replies::new(link, codec, Task::Writer).queue(message))?)
 }
 
 fn poll_ready(mut access: impl Access, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -46,7 +46,7 @@ fn poll_ready(mut access: impl Access, cx: &mut Context<'_>) -> Poll<Result<(), 
 }
 
 fn poll_flush(mut access: impl Access, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-    access.link(|link| link.poll_flush(Task::Writer, cx)).map_err(Error::Io)
+    access.link(|link| link.poll_flush_in_time(cx)).map_err(Error::Io)
 }
 
 fn poll_close(mut access: impl Access, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

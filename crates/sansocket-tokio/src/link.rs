@@ -8,7 +8,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use sansocket::{CloseCode, EndedBy, Expired, NextStep, ProtocolError, SendError, Timeouts};
+use sansocket::{CloseCode, EndedBy, Expired, Message, NextStep, ProtocolError, SendError, Timeouts};
 use sansocket_stream::{Engine, Error, Found, Inbox, is_gone};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop;
@@ -23,6 +23,9 @@ const DRAINED: usize = 16 * 1024 * 1024;
 
 /// How large a buffer is taken to discard what is read, in bytes.
 const SCRAP: usize = 4 * 1024;
+
+/// A server does not copy payloads of so many bytes into the queue, if the stream can be written to out of several places at once.
+const LEAST_GATHERED: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Link<S> {
@@ -106,6 +109,7 @@ impl<S> Link<S> {
         if let Some(buffer) = inbox.rest() {
             spare::return_input(buffer);
         }
+        self.outbox.rest();
         true
     }
 
@@ -219,12 +223,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         self.check(task)
     }
 
+    /// As [`poll_flush`](Self::poll_flush), for a task that sends. Behind a Close, the peer has to take it within the time for its answer; where
+    /// somebody else reads, that one sees to it.
+    pub(crate) fn poll_flush_in_time(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let flushed = self.poll_flush(Task::Writer, cx);
+            let may_keep_time = self.reader.as_ref().is_none_or(|reader| reader.will_wake(cx.waker()));
+            if flushed.is_ready() || self.engine.may_send() || !may_keep_time || !self.expire(cx) {
+                return flushed;
+            }
+            if self.engine.next_step() == NextStep::Closed {
+                self.break_off();
+            }
+        }
+    }
+
     /// Writes everything.
     pub(crate) fn poll_flush(&mut self, task: Task, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outbox.is_empty() {
             ready!(self.poll_write(task, &[], cx))?;
         }
-        self.outbox.clear();
         if self.is_unflushed && !self.is_broken {
             let Self { waiters, stream, .. } = self;
             ready!(waiters.poll(task, cx, |cx| Pin::new(stream).poll_flush(cx)))?;
@@ -278,11 +296,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
+    /// Queues a message at once, or writes what is better not copied, as far as the stream takes it. A task that waits for the stream is not woken by
+    /// what this has written in vain: it polls for itself.
+    pub(crate) fn send_now(&mut self, task: Task, message: Message<'_>) -> Result<(), SendError> {
+        let payload = message.as_bytes();
+        if !self.gathers(payload) {
+            return self.engine(|engine, out| engine.send(message, out));
+        }
+        // The header would otherwise go on with a message that somebody sends in parts.
+        if self.engine.is_sending() {
+            return Err(SendError::MessageUnderWay);
+        }
+        self.engine(|engine, out| engine.send_header(message.kind(), payload.len() as u64, true, out))?;
+        // What goes wrong is told by the next call that writes.
+        let _ = self.queue_behind(task, payload, Some(&mut Context::from_waker(Waker::noop())));
+        Ok(())
+    }
+
+    /// Whether a payload is better written out of the caller's memory, behind what is queued.
+    pub(crate) fn gathers(&self, payload: &[u8]) -> bool {
+        payload.len() >= LEAST_GATHERED && self.engine.is_server() && self.stream.is_write_vectored()
+    }
+
     /// Writes what is queued and `payload` behind it, as far as the stream takes it now, and queues what is left. Without a context, queues all.
-    pub(crate) fn queue_behind(&mut self, mut payload: &[u8], mut cx: Option<&mut Context<'_>>) -> io::Result<()> {
+    pub(crate) fn queue_behind(
+        &mut self,
+        task: Task,
+        mut payload: &[u8],
+        mut cx: Option<&mut Context<'_>>,
+    ) -> io::Result<()> {
         while !payload.is_empty() {
             let written = match &mut cx {
-                Some(cx) => self.poll_write(Task::Writer, payload, cx),
+                Some(cx) => self.poll_write(task, payload, cx),
                 None => Poll::Pending,
             };
             match written {

@@ -4,7 +4,7 @@ use sansocket_stream::FRAME;
 
 use crate::spare;
 
-/// Bytes on their way to the stream. Memory is held only while there are some.
+/// Bytes on their way to the stream.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     bytes: Vec<u8>,
@@ -48,16 +48,25 @@ impl Outbox {
     pub(crate) fn advance(&mut self, count: usize) {
         self.sent = self.bytes.len().min(self.sent + count);
         if self.is_empty() {
-            self.clear();
+            self.bytes.clear();
+            self.sent = 0;
         } else if self.sent > self.bytes.len() / 2 && self.sent >= FRAME {
             self.bytes.drain(..self.sent);
             self.sent = 0;
         }
     }
 
-    /// Forgets what is queued, and gives its memory away.
+    /// Forgets what is queued.
     pub(crate) fn clear(&mut self) {
         self.sent = 0;
-        spare::return_output(&mut self.bytes);
+        self.bytes.clear();
+    }
+
+    /// Gives memory away in which nothing lies.
+    pub(crate) fn rest(&mut self) {
+        if self.bytes.capacity() > 0 && self.is_empty() {
+            self.clear();
+            spare::return_output(&mut self.bytes);
+        }
     }
 }

@@ -2,25 +2,24 @@
 
 use sansocket::deflate::Compress;
 use sansocket::{CloseCode, Message, Prepared, SendError};
-use sansocket_stream::{Engine, Sender};
+use sansocket_stream::Sender;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::link::Link;
-use crate::outbox::Outbox;
-use crate::timing::Timing;
+use crate::waiters::Task;
 
-/// Queues answers to the message that it was lent with. They are written before the next read waits.
+/// Queues answers to the message that it was lent with. They are written before the next read waits; a server's long ones at once, as far as the
+/// stream takes them, out of the caller's memory.
 #[derive(Debug)]
-pub struct Replies<'w> {
-    engine: &'w mut Engine,
-    outbox: &'w mut Outbox,
-    timing: &'w mut Timing,
+pub struct Replies<'w, S> {
+    link: &'w mut Link<S>,
     codec: &'w mut Sender,
+    task: Task,
 }
 
-impl<'w> Replies<'w> {
-    pub(crate) const fn new<S>(link: &'w mut Link<S>, codec: &'w mut Sender) -> Self {
-        let Link { engine, outbox, timing, .. } = link;
-        Self { engine, outbox, timing, codec }
+impl<'w, S: AsyncRead + AsyncWrite + Unpin> Replies<'w, S> {
+    pub(crate) const fn new(link: &'w mut Link<S>, codec: &'w mut Sender, task: Task) -> Self {
+        Self { link, codec, task }
     }
 
     /// Queues a message.
@@ -43,13 +42,14 @@ impl<'w> Replies<'w> {
     }
 
     fn queue_message(&mut self, message: Message<'_>, compress: Compress) -> Result<(), SendError> {
-        self.timing.sent();
+        let Self { link, codec, task } = self;
+        link.timing.sent();
         let mut payload = message.as_bytes();
-        if !self.codec.begin(payload.len(), compress, self.engine)? {
-            return self.engine.send(message, self.outbox.queue());
+        if !codec.begin(payload.len(), compress, &link.engine)? {
+            return link.send_now(*task, message);
         }
-        while let Some(fragment) = self.codec.compress(&mut payload, true) {
-            fragment.send(message.kind(), self.engine, self.outbox.queue())?;
+        while let Some(fragment) = codec.compress(&mut payload, true) {
+            link.engine(|engine, out| fragment.send(message.kind(), engine, out))?;
         }
         Ok(())
     }
@@ -60,8 +60,8 @@ impl<'w> Replies<'w> {
     ///
     /// As [`queue`](Self::queue), and [`SendError::MustMask`].
     pub fn queue_prepared(&mut self, prepared: &Prepared) -> Result<(), SendError> {
-        self.timing.sent();
-        self.engine.send_prepared(prepared, self.outbox.queue())
+        self.link.timing.sent();
+        self.link.engine(|engine, out| engine.send_prepared(prepared, out))
     }
 
     /// Queues a Close. Messages may still come before the peer answers.
@@ -70,6 +70,6 @@ impl<'w> Replies<'w> {
     ///
     /// The reason is too long, or has no code, or the connection is closing already.
     pub fn start_close(&mut self, code: impl Into<Option<CloseCode>>, reason: &str) -> Result<(), SendError> {
-        self.engine.close(code.into(), reason, self.outbox.queue())
+        self.link.close(code.into(), reason)
     }
 }

@@ -13,6 +13,7 @@ use sansocket_stream::{Error, FRAME, Frame, Sender, queue_frame};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::link::Link;
+use crate::replies::Replies;
 use crate::sync::Mutex;
 use crate::waiters::Task;
 
@@ -53,7 +54,7 @@ pub(crate) async fn queue<A: Access>(
         link.timing.sent();
         codec.begin(payload.len(), choice, &link.engine)
     })?;
-    if !is_compressed && payload.len() <= FRAME && !access.link(|link| gathers(link, payload)) {
+    if !is_compressed && payload.len() <= FRAME && !access.link(|link| link.gathers(payload)) {
         access.link(|link| link.engine(|engine, out| engine.send(message, out)))?;
     } else {
         // Its first frame would otherwise go on with a message that somebody sends in parts.
@@ -64,6 +65,16 @@ pub(crate) async fn queue<A: Access>(
         Sending { access: &mut access, codec, left: Some(left), is_compressed }.queue().await?;
     }
     Ok(poll_fn(|cx| access.link(|link| link.poll_room(Task::Writer, cx))).await?)
+}
+
+/// Queues a message without a wait.
+pub(crate) fn try_queue(mut access: impl Access, codec: &mut Sender, message: Message<'_>) -> Result<(), SendError> {
+    access.link(|link| {
+        if link.outbox.is_full() {
+            return Err(SendError::NoRoom);
+        }
+        Replies::new(link, codec, Task::Writer).queue(message)
+    })
 }
 
 /// Queues a part of a message, and waits until the queue is no longer full.
@@ -84,16 +95,8 @@ pub(crate) async fn queue_part<A: Access>(
 
 /// Writes all that is queued.
 pub(crate) async fn flush<A: Access>(mut access: A) -> Result<(), Error> {
-    Ok(poll_fn(|cx| access.link(|link| link.poll_flush(Task::Writer, cx))).await?)
+    Ok(poll_fn(|cx| access.link(|link| link.poll_flush_in_time(cx))).await?)
 }
-
-/// Whether a payload is better written out of the caller's memory, behind what is queued.
-fn gathers<S: AsyncWrite>(link: &Link<S>, payload: &[u8]) -> bool {
-    link.engine.is_server() && payload.len() >= LEAST_GATHERED && link.stream.is_write_vectored()
-}
-
-/// A payload of so many bytes is not worth to be copied into the queue, in bytes.
-const LEAST_GATHERED: usize = 16 * 1024;
 
 /// What is not queued yet of a message.
 #[derive(Debug)]
@@ -156,7 +159,7 @@ impl<A: Access> Sending<'_, '_, A> {
         // All at once: what somebody else queues comes behind the payload.
         let queued = self.access.link(|link| {
             let behind = link.engine(|engine, out| queue_frame(engine, frame, out))?;
-            Ok(link.queue_behind(behind, cx))
+            Ok(link.queue_behind(Task::Writer, behind, cx))
         });
         Ok(queued.map_err(|error| self.give_up(error))??)
     }

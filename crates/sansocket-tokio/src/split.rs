@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, PoisonError};
 
 use sansocket::deflate::Compress;
-use sansocket::{CloseCode, Ending, Kind, Message, OwnedMessage, Piece, Prepared};
+use sansocket::{CloseCode, Ending, Kind, Message, OwnedMessage, Piece, Prepared, SendError};
 use sansocket_stream::{Error, Sender};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -95,6 +95,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
 }
 
 impl<S> Reader<S> {
+    /// Queues a Close, which leaves with the next read or the other half's next write. Read on until `None`.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::start_close`].
+    pub fn start_close(&mut self, code: impl Into<Option<CloseCode>>, reason: &str) -> Result<(), SendError> {
+        lock(&self.shared).close(code.into(), reason)
+    }
+
     /// The code and the reason of the peer's Close, once it has come.
     pub fn peer_close(&self) -> Option<(Option<CloseCode>, String)> {
         let link = lock(&self.shared);
@@ -142,6 +151,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     #[cfg(feature = "deflate")]
     pub async fn queue_with<'m>(&mut self, message: impl Into<Message<'m>>, compress: Compress) -> Result<(), Error> {
         sending::queue(&*self.shared, &mut self.codec, message.into(), compress).await
+    }
+
+    /// As [`WebSocket::try_queue`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn try_queue<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        sending::try_queue(&*self.shared, &mut self.codec, message.into())
     }
 
     /// As [`WebSocket::send`], also in that it is cancel safe.
@@ -225,7 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         sending::flush(&*self.shared).await
     }
 
-    /// Sends a Close. The reading half gives what the peer still sends, and then `None`. Cancel safe as
+    /// Sends a Close. The reading half gives what the peer still sends, and then `None`; it keeps the time that the peer has for it. Cancel safe as
     /// [`WebSocket::start_close`].
     ///
     /// # Errors

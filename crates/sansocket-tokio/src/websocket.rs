@@ -129,11 +129,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Errors
     ///
     /// As [`read`](Self::read).
-    pub async fn read_to_reply(&mut self) -> Result<Option<(Message<'_>, Replies<'_>)>, Error> {
+    pub async fn read_to_reply(&mut self) -> Result<Option<(Message<'_>, Replies<'_, S>)>, Error> {
         let Self { link, receiver, codec, .. } = self;
         poll_fn(|cx| link.poll_room(Task::Reader, cx)).await?;
         let message = receiver.read(&mut &mut *link).await?;
-        Ok(message.map(|message| (message, Replies::new(link, codec))))
+        Ok(message.map(|message| (message, Replies::new(link, codec, Task::Reader))))
     }
 
     /// As [`read`](Self::read), and gives the message away.
@@ -189,6 +189,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     #[cfg(feature = "deflate")]
     pub async fn queue_with<'m>(&mut self, message: impl Into<Message<'m>>, compress: Compress) -> Result<(), Error> {
         sending::queue(&mut self.link, &mut self.codec, message.into(), compress).await
+    }
+
+    /// As [`queue`](Self::queue), without a wait.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::NoRoom`]: 64 KiB or more are queued, and the stream has to take some of it first: see [`flush`](Self::flush). Otherwise the
+    /// engine's. Nothing was queued.
+    pub fn try_queue<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        sending::try_queue(&mut self.link, &mut self.codec, message.into())
     }
 
     /// Sends a message: queues it, and writes all that is queued.
@@ -321,7 +331,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         Ok(())
     }
 
-    /// Sends a Close. The peer may still send messages before it answers: read until `None`.
+    /// Sends a Close. The peer may still send messages before it answers: read until `None`. It has to take the Close within
+    /// [`Timeouts::close`].
     ///
     /// # Cancel safety
     ///
