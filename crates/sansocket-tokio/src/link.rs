@@ -144,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         // What lies in the buffer is given without a wait. A peer that floods is to leave other tasks their turns all the same.
         let budget = ready!(coop::poll_proceed(cx));
         loop {
-            let found = take(inbox, &mut self.engine, self.outbox.queue());
+            let found = take(inbox, &mut self.engine, self.outbox.replies());
             let step = self.engine.next_step();
             let is_ready = match found {
                 Found::Ready => true,
