@@ -15,13 +15,22 @@ pub(crate) enum Task {
     Writer,
 }
 
+impl Task {
+    const fn other(self) -> Self {
+        match self {
+            Self::Reader => Self::Writer,
+            Self::Writer => Self::Reader,
+        }
+    }
+}
+
 /// Those who wait.
 #[derive(Debug, Default)]
 pub(crate) enum Waiters {
     #[default]
     Nobody,
-    /// The last one, who may have stopped to wait since then.
-    One(Task, Waker),
+    /// The last one, who may have stopped to wait since then. `None`: both are in the same hands, and have one waker.
+    One(Option<Task>, Waker),
     /// There have been two of them, and the waker is of both.
     Both(Arc<Both>, Waker),
 }
@@ -55,13 +64,17 @@ impl Waiters {
     /// Calls `poll` with the waker that the stream is to remember: before it is polled, so that no wake-up is missed.
     pub(crate) fn poll<T>(&mut self, task: Task, cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> T) -> T {
         match self {
-            Self::One(_, waker) if waker.will_wake(cx.waker()) => {}
-            Self::One(other, waker) if *other != task => {
+            Self::One(last, waker) if waker.will_wake(cx.waker()) => {
+                if *last != Some(task) {
+                    *last = None;
+                }
+            }
+            Self::One(last, waker) if *last != Some(task) => {
                 let both = Arc::new(Both::default());
-                both.set(*other, waker);
+                both.set(task.other(), waker);
                 *self = Self::Both(Arc::clone(&both), Waker::from(both));
             }
-            Self::One(..) | Self::Nobody => *self = Self::One(task, cx.waker().clone()),
+            Self::One(..) | Self::Nobody => *self = Self::One(Some(task), cx.waker().clone()),
             Self::Both(..) => {}
         }
         match self {
