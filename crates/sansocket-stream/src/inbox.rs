@@ -8,6 +8,7 @@ use sansocket::{
 };
 
 use crate::codec::Receiver;
+use crate::spare;
 
 /// The engine as this adapter uses it: the role is known at run time.
 pub type Engine = Connection<Either<RandomKeys>>;
@@ -29,8 +30,11 @@ const LONGEST_READ: u64 = 256 * 1024;
 /// The buffer, what of it was received and not read, and the message that is being joined.
 #[derive(Debug)]
 pub struct Inbox {
-    /// Zeroed once, when it is made; from then on it is filled as the stream fills it. Empty: it was given back.
+    /// Zeroed once, when it is made; from then on it is filled as the stream fills it. Shorter than `size`: there is none yet, but for what came along with
+    /// the handshake.
     buffer: Box<[u8]>,
+    /// How long a buffer is, in bytes.
+    size: usize,
     start: usize,
     end: usize,
     /// Whether what is unread is a frame's beginning that the end of the buffer has cut: the rest is to be read behind it.
@@ -61,10 +65,9 @@ pub enum Found {
 impl Inbox {
     /// An inbox with `unread` in its buffer already: the first frames, which came along with a handshake's head.
     pub fn new(size: usize, unread: &[u8], codec: Receiver) -> Self {
-        let mut buffer = vec![0; size.max(unread.len())].into_boxed_slice();
-        buffer[..unread.len()].copy_from_slice(unread);
         Self {
-            buffer,
+            buffer: unread.into(),
+            size,
             start: 0,
             end: unread.len(),
             is_cut: false,
@@ -77,27 +80,18 @@ impl Inbox {
         }
     }
 
-    /// Gives back all memory in which nothing lies, the buffer too: a connection that waits for its peer holds none. `None`: something lies in
-    /// the buffer.
-    pub fn rest(&mut self) -> Option<Box<[u8]>> {
+    /// Gives all memory in which nothing lies to the thread, for whoever needs some: a connection that waits for its peer holds none. The next
+    /// [`fill`](Self::fill) takes what it needs.
+    pub fn rest(&mut self) {
         if self.start < self.end || self.codec.has_left() {
-            return None;
+            return;
         }
-        self.messages.release();
+        if self.messages.capacity() > 0 && self.messages.len_under_way() == 0 {
+            spare::return_message(self.messages.take_memory());
+        }
         self.codec.rest();
         (self.start, self.end) = (0, 0);
-        Some(mem::take(&mut self.buffer))
-    }
-
-    /// Whether a buffer is here.
-    pub const fn has_buffer(&self) -> bool {
-        !self.buffer.is_empty()
-    }
-
-    /// Takes another buffer in the place of the one that was given back.
-    pub fn set_buffer(&mut self, buffer: Box<[u8]>) {
-        debug_assert!(!self.has_buffer());
-        self.buffer = buffer;
+        spare::return_buffer(mem::take(&mut self.buffer));
     }
 
     /// Reads once, by `read`. Everything received before must have been taken, but for a frame that was cut.
@@ -110,11 +104,14 @@ impl Inbox {
         // A stream that claims more than there was room for does not get us to read what it has not written.
         let read = |room: &mut [u8]| read(room).map(|count| count.min(room.len()));
         // What the buffer would hold is read there: what follows may come along.
-        let is_long = self.payload_left >= self.buffer.len() as u64 && self.messages.len_under_way() > 0;
+        let is_long = self.payload_left >= self.size as u64 && self.messages.len_under_way() > 0;
         // If there is no memory for it, it goes through the buffer, and to join it tells what is wrong.
         if is_long && let Ok(Some(room)) = self.messages.room(self.payload_left.min(LONGEST_READ)) {
             self.straight = read(room)?;
             return Ok(self.straight);
+        }
+        if self.buffer.len() < self.size && self.start == self.end {
+            self.buffer = spare::buffer(self.size);
         }
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end, self.is_cut) = (0, self.end - self.start, false);
@@ -180,6 +177,11 @@ impl Inbox {
                 Some(event) => {
                     let Some(piece) = event.piece() else { continue };
                     self.has_appended = true;
+                    if self.messages.capacity() == 0
+                        && let Some(memory) = spare::message()
+                    {
+                        self.messages.reuse(piece.kind(), memory);
+                    }
                     if let Err(error) = self.messages.append(piece) {
                         engine.fail(error, out);
                     }

@@ -15,11 +15,13 @@ mod codec;
 mod error;
 mod frames;
 mod inbox;
+mod spare;
 
 pub use codec::{Compression, Fragment, Receiver, Sender, supported, supported_answer};
 pub use error::{AcceptError, ConnectError, Error, ResponseHead, is_gone};
 pub use frames::{FRAME, Frame, GATHERED, frames, queue, queue_frame};
 pub use inbox::{Engine, Found, Inbox, has_room};
+pub use spare::{lend_output, return_output};
 
 /// The default size of a read buffer in bytes: what it holds stays in the processor's first caches. A message of 16 KiB fits, with its header.
 pub const READ_BUFFER: usize = 16 * 1024 + 64;

@@ -92,7 +92,6 @@ mod replies;
 mod sending;
 mod server;
 mod socket;
-mod spare;
 mod split;
 mod sync;
 mod timing;

@@ -14,7 +14,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop;
 
 use crate::outbox::Outbox;
-use crate::spare;
 use crate::timing::Timing;
 use crate::waiters::{Task, Waiters};
 
@@ -72,6 +71,11 @@ impl<S> Link<S> {
         }
     }
 
+    /// Calls `with` with the engine and where its replies go.
+    pub(crate) fn receive<T>(&mut self, with: impl FnOnce(&mut Engine, &mut Vec<u8>) -> T) -> T {
+        with(&mut self.engine, self.outbox.replies())
+    }
+
     /// Calls `with` with the engine and its output.
     pub(crate) fn engine<T>(&mut self, with: impl FnOnce(&mut Engine, &mut Vec<u8>) -> T) -> T {
         with(&mut self.engine, self.outbox.queue())
@@ -106,9 +110,7 @@ impl<S> Link<S> {
             return false;
         }
         self.remember_reader(cx);
-        if let Some(buffer) = inbox.rest() {
-            spare::return_input(buffer);
-        }
+        inbox.rest();
         self.outbox.rest();
         true
     }
@@ -136,7 +138,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     pub(crate) fn poll_receive(
         &mut self,
         inbox: &mut Inbox,
-        buffer: usize,
         take: fn(&mut Inbox, &mut Engine, &mut Vec<u8>) -> Found,
         inflate: fn(&mut Inbox, u64) -> Result<bool, ProtocolError>,
         cx: &mut Context<'_>,
@@ -189,9 +190,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             // The end of a connection that is closing is not put off by what the peer sends.
             if self.timing.is_overdue(&self.engine) && self.expire(cx) {
                 continue;
-            }
-            if !inbox.has_buffer() {
-                inbox.set_buffer(spare::input(buffer));
             }
             match inbox.fill(|room| poll_read(&mut self.stream, room, cx)) {
                 // What has come of a frame goes first. The end will be there again.

@@ -2,9 +2,7 @@
 
 use std::mem;
 
-use sansocket_stream::FRAME;
-
-use crate::spare;
+use sansocket_stream::{FRAME, lend_output, return_output};
 
 /// Bytes on their way to the stream.
 #[derive(Debug, Default)]
@@ -23,18 +21,27 @@ impl Outbox {
         Self { bytes, sent: 0, replies: Vec::new() }
     }
 
-    /// Where the engine appends.
+    /// Where messages go.
+    #[inline]
     pub(crate) fn queue(&mut self) -> &mut Vec<u8> {
-        self.join_replies();
-        if self.bytes.capacity() == 0 {
-            self.bytes = spare::output();
+        if self.bytes.capacity() == 0 || !self.replies.is_empty() {
+            self.prepare();
         }
         &mut self.bytes
     }
 
-    /// Where the engine answers what it receives.
+    #[inline(never)]
+    fn prepare(&mut self) {
+        self.join_replies();
+        if self.bytes.capacity() == 0 {
+            lend_output(&mut self.bytes);
+        }
+    }
+
+    /// Where the engine answers what it receives. Most of the time it does not, so no memory is lent for that.
     pub(crate) fn replies(&mut self) -> &mut Vec<u8> {
-        if self.bytes.len() < FRAME / 2 { self.queue() } else { &mut self.replies }
+        debug_assert!(self.replies.is_empty() || self.bytes.len() >= FRAME / 2);
+        if self.bytes.len() < FRAME / 2 { &mut self.bytes } else { &mut self.replies }
     }
 
     fn join_replies(&mut self) {
@@ -85,9 +92,9 @@ impl Outbox {
 
     /// Gives memory away in which nothing lies.
     pub(crate) fn rest(&mut self) {
-        if self.bytes.capacity() > 0 && self.is_empty() {
-            self.clear();
-            spare::return_output(&mut self.bytes);
+        if self.is_empty() {
+            self.sent = 0;
+            return_output(&mut self.bytes);
         }
     }
 }

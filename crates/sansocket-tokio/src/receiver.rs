@@ -12,8 +12,6 @@ use crate::sending::Access;
 #[derive(Debug)]
 pub(crate) struct Receiver {
     inbox: Inbox,
-    /// How large a buffer is, in bytes.
-    buffer: usize,
     /// Whether the end was given by the [`Stream`](futures_core::Stream).
     has_ended: bool,
 }
@@ -23,13 +21,13 @@ type Take = fn(&mut Inbox, &mut Engine, &mut Vec<u8>) -> Found;
 type Inflate = fn(&mut Inbox, u64) -> Result<bool, ProtocolError>;
 
 impl Receiver {
-    pub(crate) const fn new(inbox: Inbox, buffer: usize) -> Self {
-        Self { inbox, buffer, has_ended: false }
+    pub(crate) const fn new(inbox: Inbox) -> Self {
+        Self { inbox, has_ended: false }
     }
 
     async fn receive(&mut self, access: &mut impl Access, take: Take, inflate: Inflate) -> Result<bool, Error> {
-        let Self { inbox, buffer, .. } = self;
-        poll_fn(|cx| access.link(|link| link.poll_receive(inbox, *buffer, take, inflate, cx))).await
+        let Self { inbox, .. } = self;
+        poll_fn(|cx| access.link(|link| link.poll_receive(inbox, take, inflate, cx))).await
     }
 
     /// What was found is bad, and the engine has failed.
@@ -42,7 +40,7 @@ impl Receiver {
             return Ok(None);
         }
         let inbox = &mut self.inbox;
-        match access.link(|link| link.engine(|engine, out| inbox.finish(engine, out))) {
+        match access.link(|link| link.receive(|engine, out| inbox.finish(engine, out))) {
             Some(message) => Ok(Some(message)),
             None => Self::end(access).await.map(|()| None),
         }
@@ -52,7 +50,7 @@ impl Receiver {
         if !self.receive(access, Inbox::take, Inbox::inflate).await? {
             return Ok(None);
         }
-        match access.link(|link| link.engine(|engine, out| self.inbox.finish_owned(engine, out))) {
+        match access.link(|link| link.receive(|engine, out| self.inbox.finish_owned(engine, out))) {
             Some(message) => Ok(Some(message)),
             None => Self::end(access).await.map(|()| None),
         }
@@ -63,7 +61,7 @@ impl Receiver {
             return Ok(None);
         }
         let inbox = &mut self.inbox;
-        match access.link(|link| link.engine(|engine, out| inbox.piece(engine, out))) {
+        match access.link(|link| link.receive(|engine, out| inbox.piece(engine, out))) {
             Some(piece) => Ok(Some(piece)),
             None => Self::end(access).await.map(|()| None),
         }
@@ -78,10 +76,10 @@ impl Receiver {
         if self.has_ended {
             return Poll::Ready(None);
         }
-        let Self { inbox, buffer, has_ended } = self;
+        let Self { inbox, has_ended } = self;
         let result = access.link(|link| {
-            let found = ready!(link.poll_receive(inbox, *buffer, Inbox::take, Inbox::inflate, cx))?;
-            let message = if found { link.engine(|engine, out| inbox.finish_owned(engine, out)) } else { None };
+            let found = ready!(link.poll_receive(inbox, Inbox::take, Inbox::inflate, cx))?;
+            let message = if found { link.receive(|engine, out| inbox.finish_owned(engine, out)) } else { None };
             match message {
                 Some(message) => Poll::Ready(Ok(Some(message.into()))),
                 // Polled again once the transport has ended, it finds the end once more.

@@ -71,14 +71,18 @@ impl Timing {
 
     /// Does what is due, and says what it was. `Nothing`: the task will be woken when something is.
     pub(crate) fn expire(&mut self, cx: &mut Context<'_>, engine: &mut Engine, outbox: &mut Outbox) -> Expired {
+        // While the connection is open, deadlines only move on: nothing is due before the timer strikes.
+        let is_set = |timer: &Timer| timer.waker.will_wake(cx.waker()) && !timer.sleep.is_elapsed();
+        if engine.may_send() && self.timer.as_ref().is_some_and(is_set) {
+            return Expired::Nothing;
+        }
         loop {
-            // While the connection is open, nothing is due before the timer strikes.
-            let now = if engine.may_send() && !self.has_struck() { self.heard } else { self.now() };
+            let now = self.now();
             let Some(next) = self.deadlines.next(now, &self.timeouts, engine) else {
                 return Expired::Nothing;
             };
             if next <= now {
-                match self.deadlines.expire(now, &self.timeouts, engine, outbox.queue()) {
+                match self.deadlines.expire(now, &self.timeouts, engine, outbox.replies()) {
                     Expired::Nothing => {}
                     expired => return expired,
                 }
@@ -87,10 +91,6 @@ impl Timing {
                 return Expired::Nothing;
             }
         }
-    }
-
-    fn has_struck(&self) -> bool {
-        self.timer.as_ref().is_some_and(|timer| timer.sleep.is_elapsed())
     }
 
     /// Sets the timer to `next`, unless it strikes before anyway. False: it has struck.

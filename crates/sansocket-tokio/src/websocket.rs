@@ -81,10 +81,11 @@ impl Settings {
         // Somebody else may have agreed on it.
         let compression = self.compression.unwrap_or_default();
         let codec = Sender::new(negotiated, is_server, &compression);
-        let inbox = Inbox::new(unread.len(), unread, stream::Receiver::new(negotiated, is_server, &compression));
+        let codec_in = stream::Receiver::new(negotiated, is_server, &compression);
+        let inbox = Inbox::new(self.read_buffer, unread, codec_in);
         WebSocket {
             link: Link::new(stream, engine, Outbox::new(queued), self.timeouts),
-            receiver: Receiver::new(inbox, self.read_buffer),
+            receiver: Receiver::new(inbox),
             codec,
             opening,
         }

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::mem;
 
 use crate::copy;
 use crate::event::{Event, Kind};
@@ -220,9 +221,9 @@ impl Messages {
     fn take_kind(&mut self, kind: Kind) -> OwnedMessage {
         self.whole = None;
         match kind {
-            Kind::Text => OwnedMessage::Text(core::mem::take(&mut self.text)),
+            Kind::Text => OwnedMessage::Text(mem::take(&mut self.text)),
             Kind::Binary => {
-                let mut binary = core::mem::take(&mut self.binary);
+                let mut binary = mem::take(&mut self.binary);
                 binary.truncate(self.received);
                 self.received = 0;
                 OwnedMessage::Binary(binary)
@@ -243,6 +244,15 @@ impl Messages {
             }
             Kind::Binary => (self.binary, self.received) = (memory, 0),
         }
+    }
+
+    /// Gives away the memory held, to be lent again by [`reuse`](Self::reuse). Empty, while a message is under way.
+    pub fn take_memory(&mut self) -> Vec<u8> {
+        if self.under_way.is_some() {
+            return Vec::new();
+        }
+        let Self { text, binary, .. } = mem::replace(self, Self { limit: self.limit, ..Self::new() });
+        if binary.capacity() > 0 { binary } else { text.into_bytes() }
     }
 
     /// The bytes of memory held.
