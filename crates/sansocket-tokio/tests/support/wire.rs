@@ -7,6 +7,9 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+// A test's own, which is no matter of the scheduler's.
+use std::sync as plain;
+
 #[cfg(shuttle)]
 use shuttle::sync::{Mutex, MutexGuard};
 #[cfg(not(shuttle))]
@@ -67,7 +70,7 @@ impl Manners {
 pub(crate) struct End {
     incoming: Arc<Mutex<Pipe>>,
     outgoing: Arc<Mutex<Pipe>>,
-    manners: Arc<Mutex<Manners>>,
+    manners: Arc<plain::Mutex<Manners>>,
 }
 
 /// A look at an end, and a hand on it, from outside.
@@ -75,7 +78,7 @@ pub(crate) struct End {
 pub(crate) struct Hand {
     incoming: Arc<Mutex<Pipe>>,
     outgoing: Arc<Mutex<Pipe>>,
-    manners: Arc<Mutex<Manners>>,
+    manners: Arc<plain::Mutex<Manners>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -98,7 +101,7 @@ impl End {
 
     /// How much may go with this call. `None`: it is put off.
     fn turn(&self, call: Call, cx: &Context<'_>) -> Option<usize> {
-        let turn = lock(&self.manners).turn(call);
+        let turn = self.manners.lock().unwrap().turn(call);
         if turn == 0 {
             cx.waker().wake_by_ref();
         }
@@ -107,8 +110,8 @@ impl End {
 }
 
 impl Hand {
-    pub(crate) fn manners(&self) -> MutexGuard<'_, Manners> {
-        lock(&self.manners)
+    pub(crate) fn manners(&self) -> plain::MutexGuard<'_, Manners> {
+        self.manners.lock().unwrap()
     }
 
     /// All that this end has written.
@@ -172,7 +175,7 @@ impl AsyncRead for End {
         pipe.bytes.drain(..count);
         let writer = pipe.writer.take();
         drop(pipe);
-        lock(&self.manners).reads += 1;
+        self.manners.lock().unwrap().reads += 1;
         wake(writer);
         Poll::Ready(Ok(()))
     }
@@ -212,7 +215,7 @@ impl AsyncWrite for End {
         let reader = pipe.reader.take();
         drop(pipe);
         {
-            let mut manners = lock(&self.manners);
+            let mut manners = self.manners.lock().unwrap();
             manners.writes += 1;
             manners.slices.clear();
             manners.slices.extend(slices.iter().map(|slice| slice.len()));
@@ -222,11 +225,11 @@ impl AsyncWrite for End {
     }
 
     fn is_write_vectored(&self) -> bool {
-        lock(&self.manners).is_vectored
+        self.manners.lock().unwrap().is_vectored
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let holds_back = lock(&self.manners).holds_back;
+        let holds_back = self.manners.lock().unwrap().holds_back;
         if holds_back || self.turn(Call::Flush, cx).is_none() { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
