@@ -21,6 +21,7 @@ use clap::Args;
 pub(crate) use self::load::open_websocket;
 use self::load::{Load, Shape};
 use self::servers::Candidate;
+pub(crate) use self::servers::on_tokio;
 use self::table::{Goals, Table};
 use self::turns::Turns;
 use crate::{folder, report};

@@ -16,15 +16,15 @@ const MANIFEST: &str = "benches/servers/Cargo.toml";
 const WS: [(&str, &str); 2] = [("ws", "8.23.0"), ("bufferutil", "4.1.0")];
 
 /// A server that can be started, again and again.
-pub(super) struct Candidate {
+pub(crate) struct Candidate {
     /// Its library, with its version if it is not ours.
-    pub(super) name: String,
+    pub(crate) name: String,
     command: Command,
 }
 
 impl Candidate {
     /// It runs until the return value is dropped.
-    pub(super) fn start(&mut self) -> Result<Server> {
+    pub(crate) fn start(&mut self) -> Result<Server> {
         Server::launch(&mut self.command).with_context(|| format!("cannot start {}", self.name))
     }
 
@@ -62,7 +62,7 @@ pub(super) fn in_rust(target: &Path) -> Result<Vec<Candidate>> {
 }
 
 /// A TCP echo on tokio, ours on tokio, and those of others on tokio.
-pub(super) fn on_tokio(target: &Path) -> Result<Vec<Candidate>> {
+pub(crate) fn on_tokio(target: &Path) -> Result<Vec<Candidate>> {
     let build = Peers::build(target)?;
     let own = [("TCP echo, tokio", "tcp-echo"), ("sansocket, tokio", "sansocket-tokio")];
     let own = own.map(|(name, program)| Candidate::new(name, build.command(program)));
