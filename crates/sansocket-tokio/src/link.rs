@@ -221,6 +221,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         self.check(task)
     }
 
+    /// As [`poll_room`](Self::poll_room), for a task that reads and answers. It keeps the time meanwhile; that the stream has ended, or is to end, it
+    /// hears by reading.
+    pub(crate) fn poll_room_to_reply(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match self.poll_room(Task::Reader, cx) {
+                Poll::Pending if !self.expire(cx) => return Poll::Pending,
+                Poll::Pending if self.engine.may_send() => {}
+                Poll::Ready(Err(error)) if !is_gone(&error) => return Poll::Ready(Err(error)),
+                _ => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
     /// As [`poll_flush`](Self::poll_flush), for a task that sends. Behind a Close, the peer has to take it within the time for its answer; where
     /// somebody else reads, that one sees to it.
     pub(crate) fn poll_flush_in_time(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -353,7 +366,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             }
             if self.end == End::Over {
                 // Who still waits to write does so in vain.
-                self.is_broken |= !self.outbox.is_empty();
+                self.is_broken |= !self.outbox.is_empty() || self.is_unflushed;
                 self.outbox.clear();
                 self.waiters.wake();
             }

@@ -132,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// As [`read`](Self::read).
     pub async fn read_to_reply(&mut self) -> Result<Option<(Message<'_>, Replies<'_, S>)>, Error> {
         let Self { link, receiver, codec, .. } = self;
-        poll_fn(|cx| link.poll_room(Task::Reader, cx)).await?;
+        poll_fn(|cx| link.poll_room_to_reply(cx)).await?;
         let message = receiver.read(&mut &mut *link).await?;
         Ok(message.map(|message| (message, Replies::new(link, codec, Task::Reader))))
     }
