@@ -38,7 +38,9 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) -> thread::JoinHandle<
 /// The thread that this is called on is the network.
 fn run(network: impl Future<Output = ()>, tasks: [thread::JoinHandle<()>; 2]) {
     block_on(network);
-    tasks.map(|task| task.join().unwrap());
+    for task in tasks {
+        task.join().unwrap();
+    }
 }
 
 /// Tries this many orders by each of two schedulers: one that chooses any thread at each step, and one that gives way at few of them
@@ -160,7 +162,11 @@ fn what_a_writer_has_given_up_leaves_with_the_readers_replies() {
         let writing = spawn(async move {
             let mut send = pin!(writer.send("hello"));
             // One poll, and no more.
-            poll_fn(|cx| Poll::Ready(drop(send.as_mut().poll(cx)))).await;
+            poll_fn(|cx| {
+                let _ = send.as_mut().poll(cx);
+                Poll::Ready(())
+            })
+            .await;
         });
         let network = async {
             peer.write_all(PING).await.unwrap();
