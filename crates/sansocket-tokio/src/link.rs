@@ -259,6 +259,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             ready!(waiters.poll(task, cx, |cx| Pin::new(stream).poll_flush(cx)))?;
             self.is_unflushed = false;
         }
+        // The task that reads gives it away as soon as it waits; it may do so already.
+        if task == Task::Writer {
+            self.outbox.rest();
+        }
         self.check(task)
     }
 
