@@ -114,6 +114,12 @@ impl Hand {
         self.manners.lock().unwrap()
     }
 
+    /// How many of its reads and writes have brought something.
+    pub(crate) fn calls(&self) -> (usize, usize) {
+        let manners = self.manners();
+        (manners.reads, manners.writes)
+    }
+
     /// All that this end has written.
     pub(crate) fn written(&self) -> Vec<u8> {
         lock(&self.outgoing).log.clone()
