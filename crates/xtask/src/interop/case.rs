@@ -54,6 +54,7 @@ pub(super) enum Face {
 pub(super) enum Adapter {
     Mio,
     Std,
+    Tokio,
 }
 
 /// The peer's part in it.
@@ -304,6 +305,7 @@ impl Adapter {
         match self {
             Self::Mio => "mio",
             Self::Std => "std",
+            Self::Tokio => "tokio",
         }
     }
 }

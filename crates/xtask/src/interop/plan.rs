@@ -47,11 +47,10 @@ pub(super) fn with_our_server() -> Vec<Case<'static>> {
 }
 
 /// What can play our side against a peer of this role.
-fn faces(role: Role) -> [Face; 2] {
-    let std = Face::Adapter(Adapter::Std);
+fn faces(role: Role) -> Vec<Face> {
     match role {
-        Role::Client => [Face::Adapter(Adapter::Mio), std],
-        Role::Server => [std, Face::Object],
+        Role::Client => [Adapter::Mio, Adapter::Std, Adapter::Tokio].map(Face::Adapter).into(),
+        Role::Server => vec![Face::Adapter(Adapter::Std), Face::Object],
     }
 }
 
@@ -89,7 +88,7 @@ fn whats(role: Role, tls: bool, face: Face, compression: Compression) -> Vec<Wha
     };
     whats.retain(|what| match face {
         // `sansocket serve` can do nothing else.
-        Face::Adapter(Adapter::Mio) => what.our_act() == Act::Echo,
+        Face::Adapter(Adapter::Mio | Adapter::Tokio) => what.our_act() == Act::Echo,
         Face::Adapter(Adapter::Std) => true,
         // Browsers give pings to no page.
         Face::Object => *what != PingFromUs,
