@@ -5,6 +5,7 @@
 //! 3. Who waits to write does so by [`Waiters`], so that neither task takes the other's wake-up.
 
 use std::io::{self, IoSlice};
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -39,6 +40,8 @@ pub(crate) struct Link<S> {
     is_unflushed: bool,
     /// Whether the stream takes no more. What is queued is dropped.
     is_broken: bool,
+    /// Whether the stream has taken something since it was read last.
+    has_taken: bool,
     end: End,
     /// Why the stream has ended, until that was told.
     source: Option<io::Error>,
@@ -66,6 +69,7 @@ impl<S> Link<S> {
             reader: None,
             is_unflushed: false,
             is_broken: false,
+            has_taken: false,
             end: End::Writing,
             source: None,
         }
@@ -102,6 +106,13 @@ impl<S> Link<S> {
             self.source = Some(io::Error::new(io::ErrorKind::TimedOut, "the Close was not answered in time"));
         }
         expired != Expired::Nothing
+    }
+
+    /// Nothing is read now. A peer that takes what it gets counts as heard all the same.
+    fn hear_by_writing(&mut self) {
+        if mem::take(&mut self.has_taken) {
+            self.timing.received();
+        }
     }
 
     /// The task that reads waits: for the stream, or for what is due next. False: something is due now, and done.
@@ -181,16 +192,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 // If it is gone, the peer may have said why, and what it sent is still to be read.
                 Poll::Ready(_) => {}
                 // The peer's answers would find no room.
-                Poll::Pending if inbox.waits_for_room() => match self.rests(inbox, cx) {
-                    true => return Poll::Pending,
-                    false => continue,
-                },
+                Poll::Pending if inbox.waits_for_room() => {
+                    self.hear_by_writing();
+                    match self.rests(inbox, cx) {
+                        true => return Poll::Pending,
+                        false => continue,
+                    }
+                }
                 Poll::Pending => {}
             }
             // The end of a connection that is closing is not put off by what the peer sends.
             if self.timing.is_overdue(&self.engine) && self.expire(cx) {
                 continue;
             }
+            self.has_taken = false;
             match inbox.fill(|room| poll_read(&mut self.stream, room, cx)) {
                 // What has come of a frame goes first. The end will be there again.
                 Ok(0) if !inbox.unread().is_empty() => {}
@@ -225,7 +240,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// hears by reading.
     pub(crate) fn poll_room_to_reply(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            match self.poll_room(Task::Reader, cx) {
+            let polled = self.poll_room(Task::Reader, cx);
+            self.hear_by_writing();
+            match polled {
                 Poll::Pending if !self.expire(cx) => return Poll::Pending,
                 Poll::Pending if self.engine.may_send() => {}
                 Poll::Ready(Err(error)) if !is_gone(&error) => return Poll::Ready(Err(error)),
@@ -297,7 +314,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 Ok(count) => {
                     let of_queued = count.min(queued.len());
                     outbox.advance(of_queued);
-                    self.is_unflushed = true;
+                    (self.is_unflushed, self.has_taken) = (true, true);
                     return Poll::Ready(Ok((count - of_queued).min(payload.len())));
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

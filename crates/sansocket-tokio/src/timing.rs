@@ -71,9 +71,13 @@ impl Timing {
 
     /// Does what is due, and says what it was. `Nothing`: the task will be woken when something is.
     pub(crate) fn expire(&mut self, cx: &mut Context<'_>, engine: &mut Engine, outbox: &mut Outbox) -> Expired {
-        // While the connection is open, deadlines only move on: nothing is due before the timer strikes.
+        // While the connection is open, nothing is due before the timer strikes, unless a byte has come behind a ping: then the next ping may be due
+        // before the answer to this one would have been.
         let is_set = |timer: &Timer| timer.waker.will_wake(cx.waker()) && !timer.sleep.is_elapsed();
-        if engine.may_send() && self.timer.as_ref().is_some_and(is_set) {
+        if engine.may_send()
+            && let Some(timer) = self.timer.as_ref().filter(|timer| is_set(timer))
+            && self.deadlines.next(self.heard, &self.timeouts, engine).is_none_or(|next| timer.due <= next)
+        {
             return Expired::Nothing;
         }
         loop {

@@ -167,3 +167,18 @@ async fn limits_hold_for_a_task_that_has_used_up_its_budget() {
     assert!(matches!(error, Error::Violation(ProtocolError::PongTimeout)), "{error:?}");
     assert_eq!(start.elapsed(), secs(55));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_is_due_again_though_the_answer_to_the_last_one_would_have_had_more_time() {
+    let (mut peer, mut ws, _) = server(Timeouts { ping: Some(secs(5)), pong: Some(secs(60)), ..NONE });
+    let start = Instant::now();
+    let reading = tokio::spawn(async move { ws.read().await.map(drop) });
+    for round in 1..=5 {
+        peer.read_exact(&mut [0; 2]).await.unwrap();
+        assert_eq!(start.elapsed(), secs(6 * round - 1));
+        sleep(secs(1)).await;
+        peer.write_all(&masked(0x8A, b"")).await.unwrap();
+    }
+    drop(peer);
+    reading.await.unwrap().unwrap_err();
+}

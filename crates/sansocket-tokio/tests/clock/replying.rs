@@ -1,8 +1,8 @@
 //! A peer that sends and reads nothing: what is answered finds no room, and time passes all the same.
 
 use sansocket_tokio::{AcceptOptions, CloseCode, Error, Negotiated, ProtocolError, Timeouts, WebSocket};
-use tokio::io::AsyncWriteExt;
-use tokio::time::Instant;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, sleep};
 
 use crate::wire::{End, wire};
 use crate::{NONE, masked, secs};
@@ -55,4 +55,21 @@ async fn a_peer_that_is_gone_without_having_read_is_lost() {
     // What it has sent before is given.
     assert!(ws.read_to_reply().await.unwrap().is_some());
     assert!(matches!(ws.read_to_reply().await.map(drop), Err(Error::Lost { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_its_answers_slowly_is_not_silent() {
+    let timeouts = Timeouts { ping: Some(secs(30)), pong: Some(secs(20)), ..NONE };
+    let (mut peer, mut ws) = server(timeouts, 1).await;
+    let (_, mut replies) = ws.read_to_reply().await.unwrap().unwrap();
+    replies.queue(&[7; 65_600]).unwrap();
+    let waiting = tokio::spawn(async move { ws.read_to_reply().await.map(drop) });
+    // Of what is in the way, it takes ten bytes at a time.
+    for _ in 0..6 {
+        sleep(secs(29)).await;
+        peer.read_exact(&mut [0; 10]).await.unwrap();
+        assert!(!waiting.is_finished());
+    }
+    drop(peer);
+    assert!(matches!(waiting.await.unwrap(), Err(Error::Lost { .. })));
 }
