@@ -186,9 +186,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 self.timing.active();
             }
             match self.poll_flush(Task::Reader, cx) {
-                // What waits for room has it now.
-                Poll::Ready(Ok(())) if inbox.waits_for_room() => continue,
                 Poll::Ready(Err(error)) if !is_gone(&error) => return Poll::Ready(Err(Error::Io(error))),
+                // What waits for room has it now: what was in its way is written, or never will be.
+                Poll::Ready(_) if inbox.waits_for_room() => continue,
                 // If it is gone, the peer may have said why, and what it sent is still to be read.
                 Poll::Ready(_) => {}
                 // The peer's answers would find no room.

@@ -73,3 +73,17 @@ async fn a_peer_that_reads_its_answers_slowly_is_not_silent() {
     drop(peer);
     assert!(matches!(waiting.await.unwrap(), Err(Error::Lost { .. })));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_peer_has_sent_that_is_gone_is_read_though_its_pings_had_no_room_for_an_answer() {
+    let (mut peer, stream) = wire(1 << 20, 10);
+    let mut ws = AcceptOptions::new().timeouts(NONE).upgraded(stream, Negotiated::default(), &[]);
+    let flood = [masked(0x89, &[7; 120]).repeat(2000), masked(0x81, b"the last")].concat();
+    peer.write_all(&flood).await.unwrap();
+    // Its reads are stuck with 64 KiB of answers.
+    let stuck = tokio::time::timeout(secs(1), ws.read()).await;
+    assert!(stuck.is_err() && ws.queued() > 60_000);
+    drop(peer);
+    assert_eq!(ws.read().await.unwrap().unwrap().as_bytes(), b"the last");
+    assert!(matches!(ws.read().await, Err(Error::Lost { .. })));
+}
