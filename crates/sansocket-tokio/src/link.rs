@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use sansocket::{CloseCode, EndedBy, Expired, Message, NextStep, ProtocolError, SendError, Timeouts};
-use sansocket_stream::{Engine, Error, Found, Inbox, is_gone};
+use sansocket_stream::{Engine, Error, Found, Inbox};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop;
 
@@ -186,10 +186,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 self.timing.active();
             }
             match self.poll_flush(Task::Reader, cx) {
-                Poll::Ready(Err(error)) if !is_gone(&error) => return Poll::Ready(Err(Error::Io(error))),
                 // What waits for room has it now: what was in its way is written, or never will be.
                 Poll::Ready(_) if inbox.waits_for_room() => continue,
-                // If it is gone, the peer may have said why, and what it sent is still to be read.
+                // If the stream takes no more, the peer may have said why, and what it sent is still to be read.
                 Poll::Ready(_) => {}
                 // The peer's answers would find no room.
                 Poll::Pending if inbox.waits_for_room() => {
@@ -217,13 +216,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                     }
                 }
                 Err(Some(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(Some(error)) if is_gone(&error) => {
+                // Streams that have failed are not known to go on, whatever the error is called: by HTTP/2 or by TLS, say.
+                Err(Some(error)) => {
                     if inbox.unread().is_empty() {
                         self.engine.receive_eof();
                     }
                     self.source = Some(error);
                 }
-                Err(Some(error)) => return Poll::Ready(Err(Error::Io(error))),
             }
         }
     }
@@ -238,15 +237,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     /// As [`poll_room`](Self::poll_room), for a task that reads and answers. It keeps the time meanwhile; that the stream has ended, or is to end, it
     /// hears by reading.
-    pub(crate) fn poll_room_to_reply(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_room_to_reply(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let polled = self.poll_room(Task::Reader, cx);
             self.hear_by_writing();
             match polled {
                 Poll::Pending if !self.expire(cx) => return Poll::Pending,
                 Poll::Pending if self.engine.may_send() => {}
-                Poll::Ready(Err(error)) if !is_gone(&error) => return Poll::Ready(Err(error)),
-                _ => return Poll::Ready(Ok(())),
+                _ => return Poll::Ready(()),
             }
         }
     }
@@ -310,7 +308,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 _ => Pin::new(stream).poll_write_vectored(cx, &[IoSlice::new(queued), IoSlice::new(payload)]),
             });
             match ready!(written) {
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(0) => {
+                    self.break_off();
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
                 Ok(count) => {
                     let of_queued = count.min(queued.len());
                     outbox.advance(of_queued);
@@ -319,9 +320,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    if is_gone(&error) {
-                        self.break_off();
-                    }
+                    self.break_off();
                     return Poll::Ready(Err(error));
                 }
             }
@@ -378,14 +377,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while self.end != End::Over {
             if self.engine.next_step() == NextStep::Closed {
-                // The peer may have shut down one direction alone.
-                let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
                 self.end = End::Over;
             } else if self.poll_end_further(cx).is_pending() && !self.expire(cx) {
                 self.remember_reader(cx);
                 return Poll::Pending;
             }
             if self.end == End::Over {
+                // The peer sees it now, and not when this is dropped. It may have shut down one direction alone.
+                let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
                 // Who still waits to write does so in vain.
                 self.is_broken |= !self.outbox.is_empty() || self.is_unflushed;
                 self.outbox.clear();

@@ -139,3 +139,18 @@ async fn a_writer_that_is_stuck_is_set_free_at_the_end() {
         assert_eq!(start.elapsed(), secs(1 + 5), "{holds_back}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_kept_behind_its_end_does_not_make_the_server_wait() {
+    let (one, other) = wire(1000, 1000);
+    let mut client = ConnectOptions::new().timeouts(NONE).upgraded(one, Negotiated::default(), &[]);
+    let limits = sansocket_tokio::Limits { message: 3, ..sansocket_tokio::Limits::DEFAULT };
+    let options = sansocket_tokio::AcceptOptions::new().timeouts(ENDING).limits(limits);
+    let mut server = options.upgraded(other, Negotiated::default(), &[]);
+    let start = Instant::now();
+    client.send("long").await.unwrap();
+    let (violated, ended) = tokio::join!(server.read(), client.read());
+    assert!(matches!(violated, Err(Error::Violation(ProtocolError::MessageTooBig))), "{violated:?}");
+    assert!(ended.unwrap().is_none());
+    assert_eq!(start.elapsed(), secs(0));
+}
