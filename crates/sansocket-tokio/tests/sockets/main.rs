@@ -2,6 +2,11 @@
 
 mod closing;
 mod common;
+#[cfg(feature = "deflate")]
+mod compression;
 mod flood;
 mod halves;
 mod messages;
+mod opening;
+#[cfg(feature = "tls")]
+mod tls;
