@@ -27,11 +27,11 @@ fn long() -> Vec<Line> {
 
 #[test]
 fn short_messages_are_whole_whichever_wait_is_given_up() {
-    for takeover in [false, true] {
-        let (place, script) = (place((100, 40), &[1, 0, 30, 0, 0, 100], takeover), short());
-        give_up_at_each_wait(|cuts| whole::hold(&place, &script, whole::CLOSINGS[usize::from(takeover)], cuts));
-        give_up_at_each_wait(|cuts| halves::hold(&place, &script, Side::Server, cuts));
-    }
+    let (script, turns) = (short(), [50, 0, 300, 0, 0, 100]);
+    let alone = place((300, 150), &turns, false);
+    give_up_at_each_wait(|cuts| whole::hold(&alone, &script, whole::CLOSINGS[1], cuts));
+    let taking_over = place((100, 40), &turns, true);
+    give_up_at_each_wait(|cuts| halves::hold(&taking_over, &script, Side::Server, cuts));
 }
 
 #[test]

@@ -154,3 +154,19 @@ async fn a_client_that_is_kept_behind_its_end_does_not_make_the_server_wait() {
     assert!(ended.unwrap().is_none());
     assert_eq!(start.elapsed(), secs(0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_close_that_the_peer_does_not_take_is_given_up_in_another_task_than_the_one_that_has_read() {
+    let (_peer, stream) = wire(100, 100);
+    let options = sansocket_tokio::AcceptOptions::new().timeouts(CLOSING);
+    let mut ws = options.upgraded(stream, Negotiated::default(), &[]);
+    assert!(tokio::time::timeout(secs(1), ws.read()).await.is_err());
+    let start = Instant::now();
+    let closing = tokio::spawn(async move {
+        ws.queue(&[7; 1000]).await.unwrap();
+        ws.start_close(CloseCode::NORMAL, "").await
+    });
+    let closed = tokio::time::timeout(secs(1000), closing).await.expect("nobody keeps the time");
+    assert!(closed.unwrap().is_err());
+    assert_eq!(start.elapsed(), secs(10));
+}
