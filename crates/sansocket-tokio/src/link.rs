@@ -271,8 +271,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
         if self.is_unflushed && !self.is_broken {
             let Self { waiters, stream, .. } = self;
-            ready!(waiters.poll(task, cx, |cx| Pin::new(stream).poll_flush(cx)))?;
+            let flushed = ready!(waiters.poll(task, cx, |cx| Pin::new(stream).poll_flush(cx)));
             self.is_unflushed = false;
+            if let Err(error) = flushed {
+                self.break_off();
+                return Poll::Ready(Err(error));
+            }
         }
         // The task that reads gives it away as soon as it waits; it may do so already.
         if task == Task::Writer {
@@ -363,10 +367,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             };
             match written {
                 Poll::Ready(Ok(count)) => payload = &payload[count..],
-                unwritten => {
-                    // Behind an error, the message is to be whole all the same, once the stream takes more.
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => {
                     self.outbox.queue().extend_from_slice(payload);
-                    return if let Poll::Ready(Err(error)) = unwritten { Err(error) } else { Ok(()) };
+                    return Ok(());
                 }
             }
         }

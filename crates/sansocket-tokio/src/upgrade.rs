@@ -36,6 +36,7 @@ use sansocket::{Either, Negotiated, RandomKeys};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::client::role;
+use crate::head::within;
 use crate::websocket::{Opening, Settings, WebSocket};
 use crate::{Accept, AcceptOptions, ConnectOptions};
 
@@ -145,9 +146,14 @@ impl ConnectOptions<'_> {
         self.settings.policy()
     }
 
-    /// How long the opening handshake may take.
-    pub const fn open_timeout(&self) -> Option<Duration> {
-        self.settings.timeouts.open
+    /// Waits for an opening handshake, but no longer than [`Timeouts::open`](crate::Timeouts::open): `None`.
+    pub async fn within_open<T>(&self, handshake: impl Future<Output = T>) -> Option<T> {
+        within(self.settings.timeouts.open, handshake).await.ok()
+    }
+
+    /// How long the stream may take to end: [`Timeouts::end`](crate::Timeouts::end).
+    pub const fn end_timeout(&self) -> Option<Duration> {
+        self.settings.timeouts.end
     }
 
     /// A request of HTTP/1.1, to be sent with the head's headers.

@@ -103,8 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Violation`], [`Error::Lost`]: the connection has ended, and every further call says the same. [`Error::Io`]: the
-    /// stream's.
+    /// [`Error::Violation`], [`Error::Lost`]: the connection has ended, and every further call says the same.
     pub async fn read(&mut self) -> Result<Option<Message<'_>>, Error> {
         self.receiver.read(&mut &mut self.link).await
     }
@@ -132,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// As [`read`](Self::read).
     pub async fn read_to_reply(&mut self) -> Result<Option<(Message<'_>, Replies<'_, S>)>, Error> {
         let Self { link, receiver, codec, .. } = self;
-        poll_fn(|cx| link.poll_room_to_reply(cx)).await?;
+        poll_fn(|cx| link.poll_room_to_reply(cx)).await;
         let message = receiver.read(&mut &mut *link).await?;
         Ok(message.map(|message| (message, Replies::new(link, codec, Task::Reader))))
     }
@@ -173,7 +172,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Send`]: nothing was queued. [`Error::Io`]: see there.
+    /// [`Error::Send`]: nothing was queued. [`Error::Io`]: the stream has failed, and takes no more; a read says how the connection ended.
     pub async fn queue<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         sending::queue(&mut self.link, &mut self.codec, message.into(), Compress::Auto).await
     }
