@@ -14,8 +14,9 @@ use tokio::net::TcpStream;
 
 use crate::eyeballs;
 use crate::head::{read_some, within};
+use crate::settings::{Opening, Settings};
 use crate::socket::Socket;
-use crate::websocket::{Opening, Settings, WebSocket};
+use crate::websocket::WebSocket;
 
 /// How much of a refusal's body is kept, in bytes.
 const BODY: usize = 4 * 1024;

@@ -91,6 +91,7 @@ mod receiver;
 mod replies;
 mod sending;
 mod server;
+mod settings;
 mod socket;
 mod split;
 mod sync;

@@ -14,7 +14,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::head::{read_some, within};
-use crate::websocket::{Opening, Settings, WebSocket};
+use crate::settings::{Opening, Settings};
+use crate::websocket::WebSocket;
 
 /// How much of a refused client's input is read and discarded, so that it gets to see the refusal, in bytes.
 const DRAINED: usize = 16 * 1024 * 1024;

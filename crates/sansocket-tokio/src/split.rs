@@ -15,9 +15,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::link::Link;
 use crate::receiver::Receiver;
 use crate::sending::{self, Access};
+use crate::settings::Opening;
 use crate::sync::{Mutex, MutexGuard};
 use crate::waiters::Task;
-use crate::websocket::{Opening, WebSocket};
+use crate::websocket::WebSocket;
 
 /// The half of a connection that reads. It answers pings and closes, and keeps the time limits: a connection whose reading half is not polled does none
 /// of that.

@@ -37,7 +37,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::client::role;
 use crate::head::within;
-use crate::websocket::{Opening, Settings, WebSocket};
+use crate::settings::{Opening, Settings};
+use crate::websocket::WebSocket;
 use crate::{Accept, AcceptOptions, ConnectOptions};
 
 /// The head of a request that an HTTP library has parsed.

@@ -2,8 +2,7 @@
 
 use std::future::poll_fn;
 
-use sansocket::deflate::{Compress, Policy};
-use sansocket::handshake::Accept;
+use sansocket::deflate::Compress;
 use sansocket::{
     CloseCode, CloseFrame, Connection, Either, Ending, Kind, Limits, Message, Negotiated, OwnedMessage, Piece,
     Prepared, RandomKeys, SendError, Timeouts,
@@ -12,10 +11,10 @@ use sansocket_stream::{self as stream, Compression, Error, Inbox, ResponseHead, 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::link::Link;
-use crate::outbox::Outbox;
 use crate::receiver::Receiver;
 use crate::replies::Replies;
 use crate::sending;
+use crate::settings::Opening;
 use crate::split::{Reader, Writer, split};
 use crate::waiters::Task;
 
@@ -29,67 +28,6 @@ pub struct WebSocket<S> {
     pub(crate) receiver: Receiver,
     pub(crate) codec: Sender,
     opening: Opening,
-}
-
-/// What the opening handshake has brought besides the connection.
-#[derive(Debug, Default)]
-pub(crate) struct Opening {
-    pub(crate) protocol: Option<Box<str>>,
-    pub(crate) response: Option<Box<ResponseHead>>,
-}
-
-/// What both kinds of options say of an open connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    pub(crate) limits: Limits,
-    pub(crate) read_buffer: usize,
-    pub(crate) timeouts: Timeouts,
-    pub(crate) compression: Option<Compression>,
-}
-
-impl Settings {
-    pub(crate) const DEFAULT: Self = Self {
-        limits: Limits::DEFAULT,
-        read_buffer: stream::READ_BUFFER,
-        timeouts: Timeouts::DEFAULT,
-        compression: None,
-    };
-
-    /// What is offered and accepted of compression.
-    pub(crate) fn policy(&self) -> Option<Policy> {
-        self.compression.map(|compression| compression.policy())
-    }
-
-    /// `accept`, with compression unless it says something of that by itself.
-    pub(crate) fn accept<'a>(&self, accept: &Accept<'a>) -> Accept<'a> {
-        stream::supported_answer(self.policy().map_or(*accept, |policy| accept.compression_by_default(policy)))
-    }
-
-    /// A connection whose opening handshake is done. `queued` is still to be written, `unread` came behind it.
-    pub(crate) fn open<S>(
-        self,
-        role: Either<RandomKeys>,
-        stream: S,
-        queued: Vec<u8>,
-        negotiated: Negotiated,
-        opening: Opening,
-        unread: &[u8],
-    ) -> WebSocket<S> {
-        let engine = Connection::new(role, stream::supported(negotiated), self.limits);
-        let negotiated = engine.negotiated();
-        let is_server = engine.is_server();
-        // Somebody else may have agreed on it.
-        let compression = self.compression.unwrap_or_default();
-        let codec = Sender::new(negotiated, is_server, &compression);
-        let codec_in = stream::Receiver::new(negotiated, is_server, &compression);
-        let inbox = Inbox::new(self.read_buffer, unread, codec_in);
-        WebSocket {
-            link: Link::new(stream, engine, Outbox::new(queued), self.timeouts),
-            receiver: Receiver::new(inbox),
-            codec,
-            opening,
-        }
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
@@ -332,7 +270,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     /// Sends a Close. The peer may still send messages before it answers: read until `None`. It has to take the Close within
-    /// [`Timeouts::close`].
+    /// [`Timeouts::close`](crate::Timeouts::close).
     ///
     /// # Cancel safety
     ///
