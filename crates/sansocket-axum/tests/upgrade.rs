@@ -152,9 +152,10 @@ async fn rfc8441_5_a_websocket_over_http2_echoes_and_closes() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = tokio::spawn(example::serve(listener));
-    let mut client = sansocket_h2::handshake(TcpStream::connect(address).await.unwrap()).await.unwrap();
     let origin = format!("http://{address}");
     let options = ConnectOptions::new().origin(&origin);
+    let stream = TcpStream::connect(address).await.unwrap();
+    let mut client = sansocket_h2::handshake(&options, stream).await.unwrap();
     let (mut ws, response) = sansocket_h2::connect(&options, &format!("ws://{address}/"), &mut client).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     let sent = OwnedMessage::Binary(vec![7; 1 << 20]);

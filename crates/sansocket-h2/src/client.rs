@@ -15,19 +15,35 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::error::ConnectError;
 use crate::stream::H2Stream;
 
+/// The connection's window, in bytes: that of 16 streams, so that one which is not read does not stop the others.
+const WINDOW: u32 = 1 << 20;
+
 /// Begins HTTP/2 with a server over a stream, and waits until the server has said whether it takes WebSockets. The connection runs in a task
 /// of its own, which ends when nobody has a use for it any more.
 ///
-/// A connection of [`h2::client`] with other settings will do as well.
+/// Of the options, it is [`Timeouts::open`](sansocket_tokio::Timeouts::open) that counts here: as long as that it may take. The connection's window
+/// is 1 MiB. A connection of [`h2::client`] with other settings will do as well.
+///
+/// # Cancel safety
+///
+/// Dropped, it closes the stream.
 ///
 /// # Errors
 ///
-/// h2's.
-pub async fn handshake<S>(stream: S) -> Result<SendRequest<Bytes>, h2::Error>
+/// [`ConnectError::H2`] and [`ConnectError::TimedOut`].
+pub async fn handshake<S>(options: &ConnectOptions<'_>, stream: S) -> Result<SendRequest<Bytes>, ConnectError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (client, mut connection) = client::handshake(stream).await?;
+    options.within_open(begin(stream)).await.ok_or(ConnectError::TimedOut)?
+}
+
+async fn begin<S>(stream: S) -> Result<SendRequest<Bytes>, ConnectError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (client, mut connection) =
+        client::Builder::new().initial_connection_window_size(WINDOW).handshake(stream).await?;
     let mut ping = connection.ping_pong().expect("nobody has taken it before");
     tokio::spawn(connection);
     // RFC 9113, 3.4: a server's settings are the first that it sends, so they are here before the answer.
@@ -36,6 +52,9 @@ where
 }
 
 /// Opens a WebSocket on a connection that there is already. Gives the response's head as well.
+///
+/// The options' `head_limits` and `tls` are without effect: the head's limits are h2's, `max_header_list_size` of its builder, and TLS is
+/// the connection's. What was sent before the [`WebSocket`] is dropped still leaves, if that happens inside of a runtime: [`H2Stream`].
 ///
 /// # Cancel safety
 ///
@@ -49,11 +68,7 @@ pub async fn connect(
     uri: &str,
     client: &mut SendRequest<Bytes>,
 ) -> Result<(WebSocket<H2Stream>, Response<()>), ConnectError> {
-    let opening = open(options, uri, client);
-    match options.open_timeout() {
-        Some(timeout) => tokio::time::timeout(timeout, opening).await.map_err(|_| ConnectError::TimedOut)?,
-        None => opening.await,
-    }
+    options.within_open(open(options, uri, client)).await.ok_or(ConnectError::TimedOut)?
 }
 
 async fn open(
@@ -81,7 +96,8 @@ async fn open(
     match options.check(&offer, &response) {
         Ok(handover) => {
             let (head, receive) = response.into_parts();
-            Ok((handover.open(H2Stream::new(send, receive), &[]), Response::from_parts(head, ())))
+            let stream = H2Stream::opened(send, receive, options.end_timeout());
+            Ok((handover.open(stream, &[]), Response::from_parts(head, ())))
         }
         Err(ResponseError::Status) => Err(ConnectError::Refused(Box::new(response))),
         Err(error) => Err(ConnectError::Response(error)),

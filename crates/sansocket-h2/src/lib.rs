@@ -49,8 +49,9 @@
 //! use tokio::net::TcpStream;
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut client = handshake(TcpStream::connect("127.0.0.1:9001").await?).await?;
-//! let (mut ws, _) = connect(&ConnectOptions::new(), "ws://127.0.0.1:9001/", &mut client).await?;
+//! let options = ConnectOptions::new();
+//! let mut client = handshake(&options, TcpStream::connect("127.0.0.1:9001").await?).await?;
+//! let (mut ws, _) = connect(&options, "ws://127.0.0.1:9001/", &mut client).await?;
 //! ws.send("hello").await?;
 //! # Ok(())
 //! # }

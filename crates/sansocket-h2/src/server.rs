@@ -57,7 +57,7 @@ fn answer(
         options.agree(&upgrade, &accept)?
     };
     let send = respond.send_response(response, false)?;
-    Ok(handover.open(H2Stream::new(send, request.into_body()), &[]))
+    Ok(handover.open(H2Stream::accepted(send, request.into_body()), &[]))
 }
 
 fn refuse<T>(respond: &mut SendResponse<Bytes>, error: RequestError) -> Result<T, AcceptError> {

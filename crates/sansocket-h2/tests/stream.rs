@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::{Reason, client, server};
@@ -13,6 +14,9 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 
 /// The windows of streams and of connections, in bytes, until a peer says otherwise.
 const WINDOW: usize = 65_535;
+
+/// What a server has to end its direction behind the drop of a client's stream.
+const END: Option<Duration> = Some(Duration::from_secs(5));
 
 /// Two connected peers. Their connections are driven until they are dropped.
 struct Peers {
@@ -28,7 +32,7 @@ impl Peers {
             let mut connection: server::Connection<DuplexStream, Bytes> = server::handshake(far).await.unwrap();
             while let Some(Ok((request, mut respond))) = connection.accept().await {
                 let send = respond.send_response(Response::new(()), false).unwrap();
-                accepting.send(H2Stream::new(send, request.into_body())).await.unwrap();
+                accepting.send(H2Stream::accepted(send, request.into_body())).await.unwrap();
             }
         });
         let (client, connection) = client::handshake(near).await.unwrap();
@@ -40,7 +44,7 @@ impl Peers {
     async fn pair(&mut self) -> (H2Stream, H2Stream) {
         let request = Request::post("https://example.com/").body(()).unwrap();
         let (response, send) = self.client.send_request(request, false).unwrap();
-        let near = H2Stream::new(send, response.await.unwrap().into_body());
+        let near = H2Stream::opened(send, response.await.unwrap().into_body(), END);
         (near, self.accepted.recv().await.unwrap())
     }
 }
@@ -145,6 +149,47 @@ async fn rfc8441_5_an_orderly_end_is_end_stream_and_leaves_the_other_direction_o
 }
 
 #[tokio::test]
+async fn what_a_client_has_written_arrives_though_it_is_dropped_at_once_with_unread_bytes() {
+    let mut peers = Peers::new().await;
+    for end in [END, None] {
+        let request = Request::post("https://example.com/").body(()).unwrap();
+        let (response, send) = peers.client.send_request(request, false).unwrap();
+        let mut near = H2Stream::opened(send, response.await.unwrap().into_body(), end);
+        let mut far = peers.accepted.recv().await.unwrap();
+        far.write_all(&bytes(WINDOW)).await.unwrap();
+        near.read_exact(&mut [0]).await.unwrap();
+        let sent = bytes(WINDOW);
+        near.write_all(&sent).await.unwrap();
+        drop(near);
+        // The window is open again, whoever had not read what was in it.
+        far.write_all(&bytes(2 * WINDOW)).await.unwrap();
+        let mut received = Vec::new();
+        far.read_to_end(&mut received).await.unwrap();
+        assert!(received == sent);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_end_the_stream_of_a_dropped_client_is_cancelled_in_time() {
+    let (near, far) = duplex(4096);
+    let reset = tokio::spawn(async move {
+        let mut connection: server::Connection<DuplexStream, Bytes> = server::handshake(far).await.unwrap();
+        let (_request, mut respond) = connection.accept().await.unwrap().unwrap();
+        let mut send = respond.send_response(Response::new(()), false).unwrap();
+        tokio::spawn(async move { connection.accept().await.map(drop) });
+        poll_fn(|cx| send.poll_reset(cx)).await.unwrap()
+    });
+    let (mut client, connection) = client::handshake(near).await.unwrap();
+    tokio::spawn(connection);
+    let (response, send) = client.send_request(Request::new(()), false).unwrap();
+    let stream = H2Stream::opened(send, response.await.unwrap().into_body(), END);
+    let dropped = tokio::time::Instant::now();
+    drop(stream);
+    assert_eq!(reset.await.unwrap(), Reason::CANCEL);
+    assert!(dropped.elapsed() >= END.unwrap());
+}
+
+#[tokio::test]
 async fn rfc8441_5_a_reset_is_rst_stream_with_cancel_and_wakes_reader_and_writer() {
     let mut peers = Peers::new().await;
     for by_server in [false, true] {
@@ -181,7 +226,7 @@ async fn the_end_of_the_connection_ends_its_streams() {
     let (mut client, connection) = client::handshake(near).await.unwrap();
     let driving = tokio::spawn(connection);
     let (response, send) = client.send_request(Request::new(()), false).unwrap();
-    let mut stream = H2Stream::new(send, response.await.unwrap().into_body());
+    let mut stream = H2Stream::opened(send, response.await.unwrap().into_body(), END);
     serving.abort();
     let error = stream.read(&mut [0]).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{error:?}");

@@ -36,7 +36,7 @@ async fn serve(options: AcceptOptions<'static>) -> (SendRequest<Bytes>, Receiver
             }
         }
     });
-    (handshake(near).await.unwrap(), ended)
+    (handshake(&ConnectOptions::new(), near).await.unwrap(), ended)
 }
 
 async fn echo<S: AsyncRead + AsyncWrite + Unpin>(mut ws: WebSocket<S>) -> Result<(), Error> {
@@ -80,10 +80,44 @@ async fn rfc8441_5_the_server_closes_with_end_stream() {
 }
 
 #[tokio::test]
+async fn last_words_and_a_close_arrive_though_the_client_is_dropped_at_once() {
+    let (mut client, mut ended) = serve(AcceptOptions::new()).await;
+    let (mut ws, _) = connect(&ConnectOptions::new(), URI, &mut client).await.unwrap();
+    ws.send("last words").await.unwrap();
+    ws.start_close(CloseCode::NORMAL, "").await.unwrap();
+    drop((ws, client));
+    ended.recv().await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_websocket_that_is_not_read_leaves_the_connection_to_others() {
+    let (mut client, _ended) = serve(AcceptOptions::new()).await;
+    let (mut unread, _) = connect(&ConnectOptions::new(), URI, &mut client).await.unwrap();
+    let (mut ws, _) = connect(&ConnectOptions::new(), URI, &mut client).await.unwrap();
+    unread.send(&vec![7; 200_000]).await.unwrap();
+    unread.stream_mut().read_exact(&mut [0; 10]).await.unwrap();
+    for _ in 0..10 {
+        let sent = OwnedMessage::Binary(vec![8; 50_000]);
+        ws.send(&sent).await.unwrap();
+        assert_eq!(ws.read_owned().await.unwrap(), Some(sent));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_nothing_is_given_up() {
+    let (near, _far) = duplex(4096);
+    let error = handshake(&ConnectOptions::new(), near).await.unwrap_err();
+    assert!(matches!(error, ConnectError::TimedOut), "{error}");
+}
+
+#[tokio::test]
 async fn rfc8441_5_a_client_masks_its_frames_over_http2_too() {
     let (near, far) = duplex(4096);
     tokio::spawn(async move {
-        let (mut ws, _) = connect(&ConnectOptions::new(), URI, &mut handshake(near).await.unwrap()).await.unwrap();
+        let (mut ws, _) =
+            connect(&ConnectOptions::new(), URI, &mut handshake(&ConnectOptions::new(), near).await.unwrap())
+                .await
+                .unwrap();
         ws.send("hi").await.unwrap();
         ws.read().await.map(drop)
     });
@@ -92,7 +126,7 @@ async fn rfc8441_5_a_client_masks_its_frames_over_http2_too() {
     let mut connection = builder.handshake(far).await.unwrap();
     let (request, mut respond) = connection.accept().await.unwrap().unwrap();
     tokio::spawn(async move { connection.accept().await.map(drop) });
-    let mut stream = H2Stream::new(respond.send_response(Response::new(()), false).unwrap(), request.into_body());
+    let mut stream = H2Stream::accepted(respond.send_response(Response::new(()), false).unwrap(), request.into_body());
     let mut frame = [0; 8];
     stream.read_exact(&mut frame).await.unwrap();
     assert_eq!(frame[..2], [0x81, 0x82], "a masked text of two bytes");
@@ -197,7 +231,7 @@ async fn the_server_chooses_after_a_look_at_the_request() {
         }
         while connection.accept().await.is_some() {}
     });
-    let mut client = handshake(near).await.unwrap();
+    let mut client = handshake(&ConnectOptions::new(), near).await.unwrap();
     let options = ConnectOptions::new().protocols(&["a", "b"]);
     let (ws, response) = connect(&options, URI, &mut client).await.unwrap();
     assert_eq!((ws.protocol(), response.headers()["set-cookie"].as_bytes()), (Some("b"), &b"a=b"[..]));
@@ -214,7 +248,9 @@ async fn rfc8441_3_no_connect_is_sent_to_a_server_that_has_not_enabled_it() {
         let mut connection: server::Connection<_, Bytes> = server::handshake(far).await.unwrap();
         connection.accept().await.map(drop)
     });
-    let error = connect(&ConnectOptions::new(), URI, &mut handshake(near).await.unwrap()).await.unwrap_err();
+    let error = connect(&ConnectOptions::new(), URI, &mut handshake(&ConnectOptions::new(), near).await.unwrap())
+        .await
+        .unwrap_err();
     assert!(matches!(error, ConnectError::Unsupported), "{error}");
 }
 
@@ -233,7 +269,9 @@ async fn the_example_echoes_over_tls_and_shows_its_page() {
     let mut config = ClientConfig::clone(&TlsConnector::insecure().config());
     config.alpn_protocols = vec![b"h2".to_vec()];
     let stream = TcpStream::connect(address).await.unwrap();
-    let mut client = handshake(connect_tls(&config.into(), stream, "localhost").await.unwrap()).await.unwrap();
+    let mut client = handshake(&ConnectOptions::new(), connect_tls(&config.into(), stream, "localhost").await.unwrap())
+        .await
+        .unwrap();
     let request = Request::get(format!("https://{address}/")).body(()).unwrap();
     let mut page = client.send_request(request, true).unwrap().0.await.unwrap();
     assert!(page.body_mut().data().await.unwrap().unwrap().starts_with(b"<!doctype html>"));

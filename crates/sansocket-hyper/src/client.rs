@@ -52,11 +52,7 @@ pub async fn connect_over<B: Body + Default + 'static>(
     uri: &str,
     sender: &mut SendRequest<B>,
 ) -> Result<(WebSocket<TokioIo<Upgraded>>, Response<()>), ConnectError> {
-    let handshake = handshake(options, uri, sender);
-    match options.open_timeout() {
-        Some(timeout) => tokio::time::timeout(timeout, handshake).await.map_err(|_| ConnectError::TimedOut)?,
-        None => handshake.await,
-    }
+    options.within_open(handshake(options, uri, sender)).await.ok_or(ConnectError::TimedOut)?
 }
 
 async fn handshake<B: Body + Default + 'static>(

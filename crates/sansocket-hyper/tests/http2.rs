@@ -38,7 +38,7 @@ async fn serve() -> SendRequest<Bytes> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.enable_connect_protocol();
     tokio::spawn(builder.serve_connection(TokioIo::new(far), service));
-    handshake(near).await.unwrap()
+    handshake(&ConnectOptions::new(), near).await.unwrap()
 }
 
 #[tokio::test]
