@@ -4,10 +4,9 @@ use std::future::poll_fn;
 
 use sansocket::deflate::Compress;
 use sansocket::{
-    CloseCode, CloseFrame, Connection, Either, Ending, Kind, Limits, Message, Negotiated, OwnedMessage, Piece,
-    Prepared, RandomKeys, SendError, Timeouts,
+    CloseCode, CloseFrame, Ending, Kind, Limits, Message, Negotiated, OwnedMessage, Piece, Prepared, SendError,
 };
-use sansocket_stream::{self as stream, Compression, Error, Inbox, ResponseHead, Sender};
+use sansocket_stream::{Error, ResponseHead, Sender};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::link::Link;
