@@ -46,7 +46,7 @@ fn run(network: impl Future<Output = ()>, tasks: [thread::JoinHandle<()>; 2]) {
 /// Tries this many orders by each of two schedulers: one that chooses any thread at each step, and one that gives way at few of them
 /// (<https://www.microsoft.com/en-us/research/publication/a-randomized-scheduler-with-probabilistic-guarantees-of-finding-bugs/>).
 fn try_orders(scenario: fn()) {
-    const ORDERS: usize = 2000;
+    const ORDERS: usize = 1000;
     shuttle::check_random(scenario, ORDERS);
     shuttle::check_pct(scenario, ORDERS, 3);
 }
