@@ -80,7 +80,7 @@ fn short() -> Vec<Line> {
     script(&[0, 1, 125, 126, 300], &HOWS, &HEARS)
 }
 
-/// What goes in frames: with five lengths or four ways, each meets all of the others.
+/// What goes in frames.
 fn long() -> Vec<Line> {
     let hows = [How::Queue, How::Send, How::Parts(60_000), How::Prepared];
     script(&[65_537, 10, 200 * 1024], &hows, &HEARS)
