@@ -7,6 +7,8 @@
 //!
 //! A guest's first line is its name, and what it says then goes to all others. `/quit` ends it.
 
+use std::time::Duration;
+
 pub mod over_axum;
 pub mod over_sansocket;
 pub mod over_sansocket_axum;
@@ -14,3 +16,6 @@ pub mod over_tungstenite;
 
 /// How many messages a guest may be behind. Who does not keep up is sent away; nobody waits for it.
 const BACKLOG: usize = 64;
+
+/// How long a guest may take for one message. Who takes nothing is never found to be behind: its task waits, and asks for no more.
+const PATIENCE: Duration = Duration::from_secs(10);

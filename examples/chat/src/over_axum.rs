@@ -12,7 +12,7 @@ use axum::routing::any;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::{select, task, time};
 
 /// What everybody hears. Who has more than [`crate::BACKLOG`] of it still to hear is too slow.
@@ -102,12 +102,18 @@ async fn tell(
     sink: &mut SplitSink<WebSocket, Message>,
     news: &mut broadcast::Receiver<News>,
 ) -> Result<Option<CloseFrame>, axum::Error> {
+    let too_slow = CloseFrame { code: close_code::AGAIN, reason: "too slow".into() };
     loop {
         match news.recv().await {
             Ok(News::Said(by, _)) if by == task::id() => {}
-            Ok(News::Said(_, message)) => sink.send(message).await?,
-            Ok(News::Stop) => return Ok(Some(CloseFrame { code: close_code::AWAY, reason: "closing time".into() })),
-            Err(_) => return Ok(Some(CloseFrame { code: close_code::AGAIN, reason: "too slow".into() })),
+            Ok(News::Said(_, message)) => match time::timeout(crate::PATIENCE, sink.send(message)).await {
+                Ok(sent) => sent?,
+                Err(_) => return Ok(Some(too_slow)),
+            },
+            Err(RecvError::Lagged(_)) => return Ok(Some(too_slow)),
+            Ok(News::Stop) | Err(RecvError::Closed) => {
+                return Ok(Some(CloseFrame { code: close_code::AWAY, reason: "closing time".into() }));
+            }
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
 use sansocket_tokio::{CloseCode, Message, Reader, SharedMessage, Writer, accept};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::broadcast;
-use tokio::{select, task};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::{select, task, time};
 
 /// What everybody hears. Who has more than [`crate::BACKLOG`] of it still to hear is too slow.
 type Hall = broadcast::Sender<News>;
@@ -29,7 +30,15 @@ pub async fn serve(listener: TcpListener, stop: impl Future<Output = ()>) -> io:
     let hall = Hall::new(crate::BACKLOG);
     let accept = async {
         loop {
-            let (stream, _) = listener.accept().await?;
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // There may be no descriptor left: those who go give theirs back.
+                    eprintln!("{error}");
+                    time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
             let hall = hall.clone();
             tokio::spawn(async move {
                 if let Err(error) = chat(stream, &hall).await {
@@ -39,7 +48,7 @@ pub async fn serve(listener: TcpListener, stop: impl Future<Output = ()>) -> io:
         }
     };
     select! {
-        result = accept => return result,
+        () = accept => {}
         () = stop => {}
     }
     let _ = hall.send(News::Stop);
@@ -91,12 +100,18 @@ async fn tell(
     writer: &mut Writer<TcpStream>,
     news: &mut broadcast::Receiver<News>,
 ) -> Result<Option<(CloseCode, &'static str)>, sansocket_tokio::Error> {
+    let too_slow = (CloseCode::TRY_AGAIN_LATER, "too slow");
     loop {
         match news.recv().await {
             Ok(News::Said(by, _)) if by == task::id() => {}
-            Ok(News::Said(_, message)) => writer.send(&message).await?,
-            Ok(News::Stop) => return Ok(Some((CloseCode::GOING_AWAY, "closing time"))),
-            Err(_) => return Ok(Some((CloseCode::TRY_AGAIN_LATER, "too slow"))),
+            Ok(News::Said(_, message)) => match time::timeout(crate::PATIENCE, writer.send(&message)).await {
+                Ok(sent) => sent?,
+                Err(_) => return Ok(Some(too_slow)),
+            },
+            Err(RecvError::Lagged(_)) => return Ok(Some(too_slow)),
+            Ok(News::Stop) | Err(RecvError::Closed) => {
+                return Ok(Some((CloseCode::GOING_AWAY, "closing time")));
+            }
         }
     }
 }

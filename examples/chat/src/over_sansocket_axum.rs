@@ -11,8 +11,8 @@ use sansocket_axum::{WebSocket, WebSocketUpgrade};
 use sansocket_tokio::{CloseCode, Message, Reader, SharedMessage, Writer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
-use tokio::{select, task};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::{select, task, time};
 
 /// What everybody hears. Who has more than [`crate::BACKLOG`] of it still to hear is too slow.
 type Hall = broadcast::Sender<News>;
@@ -92,12 +92,18 @@ async fn tell(
     writer: &mut Writer<impl AsyncRead + AsyncWrite + Unpin>,
     news: &mut broadcast::Receiver<News>,
 ) -> Result<Option<(CloseCode, &'static str)>, sansocket_tokio::Error> {
+    let too_slow = (CloseCode::TRY_AGAIN_LATER, "too slow");
     loop {
         match news.recv().await {
             Ok(News::Said(by, _)) if by == task::id() => {}
-            Ok(News::Said(_, message)) => writer.send(&message).await?,
-            Ok(News::Stop) => return Ok(Some((CloseCode::GOING_AWAY, "closing time"))),
-            Err(_) => return Ok(Some((CloseCode::TRY_AGAIN_LATER, "too slow"))),
+            Ok(News::Said(_, message)) => match time::timeout(crate::PATIENCE, writer.send(&message)).await {
+                Ok(sent) => sent?,
+                Err(_) => return Ok(Some(too_slow)),
+            },
+            Err(RecvError::Lagged(_)) => return Ok(Some(too_slow)),
+            Ok(News::Stop) | Err(RecvError::Closed) => {
+                return Ok(Some((CloseCode::GOING_AWAY, "closing time")));
+            }
         }
     }
 }

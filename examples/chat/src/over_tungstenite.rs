@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::broadcast;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::{select, task, time};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -35,7 +35,15 @@ pub async fn serve(listener: TcpListener, stop: impl Future<Output = ()>) -> io:
     let hall = Hall::new(crate::BACKLOG);
     let accept = async {
         loop {
-            let (stream, _) = listener.accept().await?;
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // There may be no descriptor left: those who go give theirs back.
+                    eprintln!("{error}");
+                    time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
             let hall = hall.clone();
             tokio::spawn(async move {
                 if let Err(error) = chat(stream, &hall).await {
@@ -45,7 +53,7 @@ pub async fn serve(listener: TcpListener, stop: impl Future<Output = ()>) -> io:
         }
     };
     select! {
-        result = accept => return result,
+        () = accept => {}
         () = stop => {}
     }
     let _ = hall.send(News::Stop);
@@ -106,12 +114,18 @@ async fn tell(
     sink: &mut SplitSink<WebSocketStream<TcpStream>, Message>,
     news: &mut broadcast::Receiver<News>,
 ) -> Result<Option<CloseFrame>, tungstenite::Error> {
+    let too_slow = CloseFrame { code: CloseCode::Again, reason: "too slow".into() };
     loop {
         match news.recv().await {
             Ok(News::Said(by, _)) if by == task::id() => {}
-            Ok(News::Said(_, message)) => sink.send(message).await?,
-            Ok(News::Stop) => return Ok(Some(CloseFrame { code: CloseCode::Away, reason: "closing time".into() })),
-            Err(_) => return Ok(Some(CloseFrame { code: CloseCode::Again, reason: "too slow".into() })),
+            Ok(News::Said(_, message)) => match time::timeout(crate::PATIENCE, sink.send(message)).await {
+                Ok(sent) => sent?,
+                Err(_) => return Ok(Some(too_slow)),
+            },
+            Err(RecvError::Lagged(_)) => return Ok(Some(too_slow)),
+            Ok(News::Stop) | Err(RecvError::Closed) => {
+                return Ok(Some(CloseFrame { code: CloseCode::Away, reason: "closing time".into() }));
+            }
         }
     }
 }

@@ -2,13 +2,16 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use sansocket_example_chat::{over_axum, over_sansocket, over_sansocket_axum, over_tungstenite};
 use sansocket_tokio::{CloseCode, ConnectOptions, OwnedMessage, WebSocket};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{self, JoinHandle};
+use tokio::time;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite;
 
@@ -79,6 +82,14 @@ impl Guest {
 
     async fn says(&mut self, text: &str) {
         self.0.send(text).await.unwrap();
+    }
+
+    /// More than fits into the buffers of who does not read.
+    async fn says_too_much(&mut self) {
+        let long = "a".repeat(64 * 1024);
+        for _ in 0..300 {
+            self.says(&long).await;
+        }
     }
 
     /// The next message, or how the server closed.
@@ -161,13 +172,10 @@ async fn pings_are_answered() {
 }
 
 #[tokio::test]
-async fn who_does_not_read_is_sent_away_and_nobody_waits_for_that() {
+async fn who_falls_behind_is_sent_away_and_nobody_waits_for_that() {
     for server in Server::all().await {
         let (mut ann, mut bob) = Guest::ann_and_bob(&server).await;
-        let long = "a".repeat(64 * 1024);
-        for _ in 0..300 {
-            ann.says(&long).await;
-        }
+        ann.says_too_much().await;
         ann.says("/quit").await;
         assert_eq!(ann.hears().await, "Some(1000) bye");
 
@@ -178,6 +186,36 @@ async fn who_does_not_read_is_sent_away_and_nobody_waits_for_that() {
             }
         };
         assert_eq!(end, "Some(1013) too slow");
+    }
+}
+
+#[tokio::test]
+async fn who_never_reads_is_let_go_though_it_goes_on_talking() {
+    for server in Server::all().await {
+        let (mut ann, mut bob) = Guest::ann_and_bob(&server).await;
+        ann.says_too_much().await;
+
+        time::pause();
+        // While somebody is at work, the clock moves only by `advance`: it does not leap where a socket is waited for.
+        let (at_work, work) = mpsc::channel::<()>();
+        task::spawn_blocking(move || work.recv());
+        let mut heard = 0;
+        loop {
+            bob.says("do you hear me?").await;
+            match ann.hears().await.as_str() {
+                "Bob: do you hear me?" => heard += 1,
+                "* Bob has gone" => break,
+                other => panic!("heard {other}"),
+            }
+            assert!(heard < 20, "Bob is still there");
+            time::advance(Duration::from_secs(1)).await;
+        }
+
+        // Bob does not take the Close either, and is not waited for without an end.
+        drop((ann, at_work));
+        server.stop().await;
+        drop(bob);
+        time::resume();
     }
 }
 
