@@ -2,6 +2,7 @@
 //! <https://127.0.0.1:9001/> in a browser, which has to be told to trust a certificate that signs itself.
 
 use std::error::Error;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -10,8 +11,12 @@ use sansocket_h2::{AcceptOptions, accept};
 use sansocket_tokio::rustls::ServerConfig;
 use sansocket_tokio::{TlsAcceptor, accept_tls};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
 
 const PAGE: &str = include_str!("h2_echo.html");
+
+/// How long each of the handshakes below the WebSockets' may take: that of TLS, that of HTTP/2.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -25,7 +30,15 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 pub(crate) async fn serve(listener: TcpListener) -> Result<(), Box<dyn Error + Send + Sync>> {
     let acceptor = acceptor()?;
     loop {
-        let (stream, _) = listener.accept().await?;
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Too many files are open, say: some of them will close.
+                eprintln!("{error}");
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
         let acceptor = acceptor.clone();
         tokio::spawn(async move {
             if let Err(error) = serve_connection(stream, acceptor).await {
@@ -47,10 +60,10 @@ fn acceptor() -> Result<TlsAcceptor, Box<dyn Error + Send + Sync>> {
 /// All streams of one connection, at the same time.
 async fn serve_connection(stream: TcpStream, acceptor: TlsAcceptor) -> Result<(), Box<dyn Error + Send + Sync>> {
     stream.set_nodelay(true)?;
-    let stream = accept_tls(&acceptor, stream).await?;
+    let stream = timeout(HANDSHAKE, accept_tls(&acceptor, stream)).await??;
     let mut builder = server::Builder::new();
-    builder.enable_connect_protocol().initial_connection_window_size(1024 * 1024);
-    let mut connection = builder.handshake(stream).await?;
+    builder.enable_connect_protocol().initial_connection_window_size(1024 * 1024).max_concurrent_streams(100);
+    let mut connection = timeout(HANDSHAKE, builder.handshake(stream)).await??;
     while let Some(request) = connection.accept().await {
         let (request, respond) = request?;
         println!("{} {}", request.method(), request.uri());

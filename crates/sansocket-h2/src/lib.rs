@@ -4,20 +4,24 @@
 //! [`sansocket`](sansocket_tokio::sansocket) engine; behind it, [`H2Stream`] takes the place of a socket, and the WebSocket is one of
 //! [`sansocket_tokio`], masking and all.
 //!
-//! A server has to say that it takes such requests, and had better give the connection a larger window than its streams have, or one stream that
-//! is not read stops the others:
+//! A server has to say that it takes such requests. It had better give the connection a larger window than its streams have, or one stream that
+//! is not read stops the others; and limit what h2 does not: how many streams there are at once, and how long the client's part of the
+//! handshake may take.
 //!
 //! ```
+//! use std::time::Duration;
+//!
 //! use bytes::Bytes;
 //! use http::{Method, Response};
 //! use sansocket_h2::{AcceptOptions, H2Stream, WebSocket, accept};
 //! use tokio::net::TcpStream;
+//! use tokio::time::timeout;
 //!
 //! /// One connection of a client that speaks HTTP/2: TLS has agreed on it by ALPN, or the client knew.
-//! async fn serve(stream: TcpStream) -> Result<(), h2::Error> {
+//! async fn serve(stream: TcpStream) -> Result<(), Box<dyn std::error::Error>> {
 //!     let mut builder = h2::server::Builder::new();
-//!     builder.enable_connect_protocol().initial_connection_window_size(1024 * 1024);
-//!     let mut connection = builder.handshake(stream).await?;
+//!     builder.enable_connect_protocol().initial_connection_window_size(1024 * 1024).max_concurrent_streams(100);
+//!     let mut connection = timeout(Duration::from_secs(10), builder.handshake(stream)).await??;
 //!     while let Some(request) = connection.accept().await {
 //!         let (request, mut respond) = request?;
 //!         if request.method() != Method::CONNECT {
@@ -41,6 +45,7 @@
 //! ```
 //!
 //! Whoever accepts connections drives them: its streams stand still while nobody polls [`accept`](h2::server::Connection::accept).
+//! How a WebSocket's end and a stream's go together is told at [`H2Stream`].
 //!
 //! A client:
 //!
@@ -72,6 +77,9 @@ mod stream;
 pub use client::{connect, handshake};
 pub use error::{AcceptError, ConnectError};
 pub use h2;
-pub use sansocket_tokio::{self, Accept, AcceptOptions, ConnectOptions, OriginPolicy, WebSocket};
+pub use sansocket_tokio::{
+    self, Accept, AcceptOptions, CloseCode, ConnectOptions, Error, Limits, Message, OriginPolicy, OwnedMessage, Reader,
+    SharedMessage, Timeouts, WebSocket, Writer,
+};
 pub use server::{accept, accept_with, head};
 pub use stream::H2Stream;

@@ -19,6 +19,9 @@ pub fn head<R>(request: &Request<R>) -> RequestHead<'_> {
 
 /// Accepts a request: with the first subprotocol of the client's that the options have.
 ///
+/// The options' `head_limits` and [`Timeouts::open`](sansocket_tokio::Timeouts::open) are without effect: the head is here, and h2 has limited
+/// it (`max_header_list_size` of its builder).
+///
 /// # Errors
 ///
 /// Why the request is not accepted; a bad one has been answered.
