@@ -17,6 +17,8 @@ use crate::error::ConnectError;
 ///
 /// hyper's connection runs in a task of its own, which ends with the handshake.
 ///
+/// The options' `head_limits` and `tls` are without effect: the head's limits are hyper's, and TLS is the stream's.
+///
 /// # Cancel safety
 ///
 /// Dropped, it closes the stream.

@@ -25,6 +25,9 @@ pub fn head<R>(request: &Request<R>) -> RequestHead<'_> {
 ///
 /// The response has an empty body: that of any type will do. The request's body is left alone, because there is none.
 ///
+/// The options' `head_limits` and [`Timeouts::open`](sansocket_tokio::Timeouts::open) are without effect: the head is here, and hyper's builder limits
+/// it and the time for it.
+///
 /// # Errors
 ///
 /// Why the request is not accepted. Nothing is answered by itself: return [`Refusal::response`].
@@ -67,6 +70,10 @@ fn answer<R, B: Default>(
 
 /// A connection that is to come, once hyper has sent the response that accepts it. To be awaited in another task than the one that returns
 /// the response.
+///
+/// # Cancel safety
+///
+/// It may be polled again behind a poll that was given up. Dropped, it drops the stream as soon as hyper hands it over: the client loses the connection.
 ///
 /// # Errors
 ///
