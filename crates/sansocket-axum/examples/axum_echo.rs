@@ -6,7 +6,7 @@ use axum::Router;
 use axum::response::Response;
 use axum::routing::any;
 use axum::serve::ListenerExt;
-use sansocket_axum::{WebSocket, WebSocketUpgrade};
+use sansocket_axum::{Error, WebSocket, WebSocketUpgrade};
 use tokio::net::TcpListener;
 
 #[tokio::main(flavor = "current_thread")]
@@ -37,7 +37,7 @@ async fn answer(ws: WebSocketUpgrade) -> Response {
     })
 }
 
-async fn echo(mut ws: WebSocket) -> Result<(), sansocket_axum::sansocket_tokio::Error> {
+async fn echo(mut ws: WebSocket) -> Result<(), Error> {
     while let Some(message) = ws.read_owned().await? {
         ws.send(&message).await?;
     }

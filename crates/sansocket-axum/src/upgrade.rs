@@ -8,10 +8,9 @@ use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::response::Response;
 use sansocket_hyper::hyper::upgrade::OnUpgrade;
-use sansocket_hyper::{Accept, AcceptOptions, OriginPolicy, Reason, Refusal, accept_with, head};
+use sansocket_hyper::{Accept, AcceptOptions, Limits, OriginPolicy, Reason, Refusal, Timeouts, accept_with, head};
 
 use crate::sansocket_tokio::sansocket::handshake::RequestError;
-use crate::sansocket_tokio::{Limits, Timeouts};
 use crate::{WebSocket, WebSocketUpgradeRejection};
 
 /// A good request for a WebSocket, to be answered by [`on_upgrade`](Self::on_upgrade).
@@ -52,12 +51,13 @@ impl WebSocketUpgrade {
         self.chosen.as_deref()
     }
 
-    /// Sets which origins are let in; without it, pages of the same origin, and programs that are no browsers. Others are answered with 403.
+    /// Sets which origins are let in; without it, pages of the same origin, and programs that are no browsers. Others are answered with 403 by
+    /// [`on_upgrade`](Self::on_upgrade).
     ///
     /// ```
     /// # use axum::response::Response;
     /// # use sansocket_axum::WebSocketUpgrade;
-    /// use sansocket_axum::sansocket_tokio::OriginPolicy;
+    /// use sansocket_axum::OriginPolicy;
     ///
     /// async fn handler(ws: WebSocketUpgrade) -> Response {
     ///     ws.origins(OriginPolicy::Only(&["https://example.com"])).on_upgrade(async |ws| drop(ws))
@@ -93,7 +93,7 @@ impl WebSocketUpgrade {
         self
     }
 
-    /// Sets what to do if the connection breaks off before it is a WebSocket; without it, nothing.
+    /// Sets what to do if the connection breaks off before it is a WebSocket; without it, nothing. Of a request that is refused, it is not told.
     pub fn on_failed_upgrade(mut self, callback: impl FnOnce(Error) + Send + 'static) -> Self {
         self.on_failed_upgrade = Some(Box::new(callback));
         self
