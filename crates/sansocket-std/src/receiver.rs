@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use sansocket::{EndedBy, Message, NextStep, OwnedMessage, Piece, ProtocolError, Time};
-use sansocket_stream::{Engine, Error, Found, Inbox, is_gone};
+use sansocket_stream::{Engine, Error, Found, Inbox};
 
 use crate::stream::Stream;
 use crate::timing::is_timeout;
@@ -318,4 +318,10 @@ impl Fill {
             Waited::Foreign => Self::Io(error),
         }
     }
+}
+
+/// Whether the socket is gone for good.
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof)
 }

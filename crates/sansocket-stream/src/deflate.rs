@@ -123,6 +123,11 @@ impl Receiver {
         self.left.is_some()
     }
 
+    /// The message whose last piece was found has been taken.
+    pub(crate) fn end_message(&mut self) {
+        self.left = None;
+    }
+
     /// Gives back the memory that is inflated into, until something comes to be inflated. Nothing must be left.
     pub(crate) fn rest(&mut self) {
         debug_assert!(!self.has_left());

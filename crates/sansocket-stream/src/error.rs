@@ -24,8 +24,8 @@ pub enum Error {
     /// The call cannot be carried out. Nothing was sent (of a long message, perhaps its first frames, if the connection was closed in
     /// the meantime); reading goes on as before.
     Send(SendError),
-    /// The socket failed. Behind `WouldBlock` and `TimedOut` the call may be repeated, and nothing is lost: what was not written is
-    /// queued. Behind another failure to write, a read tells how the connection ended.
+    /// The stream failed, and a read tells how the connection ended. With blocking sockets, the call may be repeated behind `WouldBlock` and
+    /// `TimedOut`, and nothing is lost: what was not written is queued.
     Io(io::Error),
 }
 
@@ -53,12 +53,6 @@ impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
-}
-
-/// Whether the socket is gone for good.
-pub fn is_gone(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
-    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof)
 }
 
 /// Why a connection could not be opened.

@@ -8,7 +8,7 @@ use sansocket::{
 };
 
 use crate::codec::Receiver;
-use crate::spare;
+use crate::{READ_BUFFER, spare};
 
 /// The engine as this adapter uses it: the role is known at run time.
 pub type Engine = Connection<Either<RandomKeys>>;
@@ -49,6 +49,8 @@ pub struct Inbox {
     lies_apart: bool,
     /// Whether a piece was appended since somebody has asked.
     has_appended: bool,
+    /// Whether a message was begun to be given in pieces: what is left of it is no message.
+    in_pieces: bool,
 }
 
 /// What was found in what was received.
@@ -77,6 +79,7 @@ impl Inbox {
             codec,
             lies_apart: false,
             has_appended: false,
+            in_pieces: false,
         }
     }
 
@@ -91,7 +94,10 @@ impl Inbox {
         }
         self.codec.rest();
         (self.start, self.end) = (0, 0);
-        spare::return_buffer(mem::take(&mut self.buffer));
+        // A buffer of another size would be of no use to others.
+        if self.size == READ_BUFFER || self.buffer.len() < self.size {
+            spare::return_buffer(mem::take(&mut self.buffer));
+        }
     }
 
     /// Reads once, by `read`. Everything received before must have been taken, but for a frame that was cut.
@@ -111,7 +117,7 @@ impl Inbox {
             return Ok(self.straight);
         }
         if self.buffer.len() < self.size && self.start == self.end {
-            self.buffer = spare::buffer(self.size);
+            self.buffer = if self.size == READ_BUFFER { spare::buffer() } else { vec![0; self.size].into() };
         }
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end, self.is_cut) = (0, self.end - self.start, false);
@@ -156,7 +162,7 @@ impl Inbox {
         let size = self.buffer.len();
         let mut input = &mut self.buffer[self.start..self.end];
         let found = loop {
-            if engine.completes_message(input) {
+            if !self.in_pieces && engine.completes_message(input) {
                 break Found::Ready;
             }
             // What is left of it is read behind it, so that it lies in one place; but only where the buffer is full, so that more is there.
@@ -177,6 +183,10 @@ impl Inbox {
                 Some(event) => {
                     let Some(piece) = event.piece() else { continue };
                     self.has_appended = true;
+                    if self.in_pieces {
+                        self.in_pieces = !piece.is_last();
+                        continue;
+                    }
                     if self.messages.capacity() == 0
                         && let Some(memory) = spare::message()
                     {
@@ -227,6 +237,16 @@ impl Inbox {
     ///
     /// The peer's fault, for the engine.
     pub fn inflate(&mut self, limit: u64) -> Result<bool, ProtocolError> {
+        while self.in_pieces {
+            if !self.codec.inflate_piece(limit, &self.buffer)? {
+                return Ok(false);
+            }
+            self.in_pieces = !self.codec.piece().is_some_and(|piece| piece.is_last());
+            if !self.in_pieces {
+                self.codec.end_message();
+                return Ok(false);
+            }
+        }
         self.lies_apart = self.codec.inflate(limit, &self.buffer, &mut self.messages)?;
         Ok(self.lies_apart)
     }
@@ -269,20 +289,25 @@ impl Inbox {
 
     /// The piece that lies ready. `None`: it is bad, and the engine has failed.
     pub fn piece(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Option<Piece<'_>> {
-        if self.lies_apart {
-            return self.codec.piece();
-        }
-        let Self { buffer, start, end, .. } = self;
-        let mut input = &mut buffer[*start..*end];
-        let event = receive(engine, &mut input, out, usize::MAX);
-        *start = *end - input.len();
-        event?.piece()
+        let Self { buffer, start, end, codec, in_pieces, .. } = self;
+        let piece = if self.lies_apart {
+            codec.piece()
+        } else {
+            let mut input = &mut buffer[*start..*end];
+            let event = receive(engine, &mut input, out, usize::MAX);
+            *start = *end - input.len();
+            event?.piece()
+        };
+        *in_pieces = piece.as_ref().is_some_and(|piece| !piece.is_last());
+        piece
     }
 
     /// Forgets what has come of a message: nothing more comes, and the transport may take its time to end.
     pub fn discard(&mut self) {
         self.messages = Messages::new();
         self.codec.discard();
+        (self.start, self.end, self.is_cut) = (0, 0, false);
+        self.rest();
     }
 
     /// Gives the memory of a long message back when the next message comes.

@@ -18,7 +18,7 @@ mod inbox;
 mod spare;
 
 pub use codec::{Compression, Fragment, Receiver, Sender, supported, supported_answer};
-pub use error::{AcceptError, ConnectError, Error, ResponseHead, is_gone};
+pub use error::{AcceptError, ConnectError, Error, ResponseHead};
 pub use frames::{FRAME, Frame, GATHERED, frames, queue, queue_frame};
 pub use inbox::{Engine, Found, Inbox, has_room};
 pub use spare::{lend_output, return_output};

@@ -92,6 +92,8 @@ impl Receiver {
         false
     }
 
+    pub(crate) const fn end_message(&mut self) {}
+
     pub(crate) const fn rest(&mut self) {}
 
     pub(crate) const fn discard(&mut self) {}

@@ -4,6 +4,8 @@
 use std::cell::RefCell;
 use std::mem;
 
+use crate::READ_BUFFER;
+
 /// How many of each a thread keeps. More are in use at once only where tasks are interrupted with something in hand.
 const KEPT: usize = 8;
 
@@ -22,16 +24,15 @@ thread_local! {
         const { RefCell::new(Spare { buffers: Vec::new(), outputs: Vec::new(), messages: Vec::new() }) };
 }
 
-/// A buffer to read into, of `size` bytes. What lies in it is of no meaning.
-pub(crate) fn buffer(size: usize) -> Box<[u8]> {
-    let spare = SPARE.with_borrow_mut(|spare| spare.buffers.pop());
-    spare.filter(|buffer| buffer.len() == size).unwrap_or_else(|| vec![0; size].into())
+/// A buffer to read into, of [`READ_BUFFER`] bytes. What lies in it is of no meaning.
+pub(crate) fn buffer() -> Box<[u8]> {
+    SPARE.with_borrow_mut(|spare| spare.buffers.pop()).unwrap_or_else(|| vec![0; READ_BUFFER].into())
 }
 
-/// Takes back what [`buffer`] has lent.
+/// Takes back what [`buffer`] has lent; another one is dropped.
 pub(crate) fn return_buffer(buffer: Box<[u8]>) {
     SPARE.with_borrow_mut(|spare| {
-        if spare.buffers.len() < KEPT && !buffer.is_empty() {
+        if spare.buffers.len() < KEPT && buffer.len() == READ_BUFFER {
             spare.buffers.push(buffer);
         }
     });

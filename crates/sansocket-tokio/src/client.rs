@@ -4,13 +4,14 @@ use std::io;
 use std::time::Duration;
 
 use sansocket::deflate::Policy;
-use sansocket::handshake::{ClientHandshake, ClientRequest, HeadLimits, ResponseProgress, Uri};
+use sansocket::handshake::{ClientRequest, HeadLimits, ResponseProgress, Uri};
 use sansocket::{Client, Either, Limits, Negotiated, RandomKeys, Timeouts};
 #[cfg(feature = "deflate")]
 use sansocket_stream::Compression;
 use sansocket_stream::{ConnectError, ResponseHead};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::eyeballs;
 use crate::head::{read_some, within};
@@ -120,7 +121,7 @@ impl<'a> ConnectOptions<'a> {
         self
     }
 
-    /// Sets the time limits. With any, the runtime's timer has to be on.
+    /// Sets the time limits. A client's runtime needs its timer on, whatever they are: addresses have turns.
     pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.settings.timeouts = timeouts;
         self
@@ -168,17 +169,21 @@ impl<'a> ConnectOptions<'a> {
             return Err(ConnectError::TlsUnsupported);
         }
         // Apart, so that a task whose connection is open does not keep the room that this takes.
-        Box::pin(within(self.settings.timeouts.open, self.connect_to(&uri))).await?
+        Box::pin(async {
+            let start = Instant::now();
+            let open = self.settings.timeouts.open;
+            let socket =
+                within(open, self.connect_to(&uri)).await.unwrap_or_else(|elapsed| Err(failed(&uri, elapsed)))?;
+            self.open_within(open.map(|open| open.saturating_sub(start.elapsed())), socket, &uri).await
+        })
+        .await
     }
 
-    async fn connect_to(&self, uri: &Uri<'_>) -> Result<WebSocket<Socket>, ConnectError> {
-        let connected = eyeballs::connect(uri.host(), uri.port()).await;
-        let stream = connected
-            .map_err(|source| ConnectError::Connect { to: format!("{}:{}", uri.host(), uri.port()), source })?;
+    async fn connect_to(&self, uri: &Uri<'_>) -> Result<Socket, ConnectError> {
+        let stream = eyeballs::connect(uri.host(), uri.port()).await.map_err(|source| failed(uri, source))?;
         // What belongs together is written together; nothing is gained by making it wait.
         stream.set_nodelay(true)?;
-        let socket = self.secure(stream, uri).await?;
-        self.open_on(socket, uri).await
+        self.secure(stream, uri).await
     }
 
     /// Performs the TLS handshake, if the URI asks for TLS.
@@ -216,22 +221,65 @@ impl<'a> ConnectOptions<'a> {
     {
         let uri = Uri::parse(uri)?;
         // Apart, as above.
-        Box::pin(within(self.settings.timeouts.open, self.open_on(stream, &uri))).await?
+        Box::pin(self.open_within(self.settings.timeouts.open, stream, &uri)).await
     }
 
-    async fn open_on<S>(&self, mut stream: S, uri: &Uri<'_>) -> Result<WebSocket<S>, ConnectError>
+    async fn open_within<S>(
+        &self,
+        limit: Option<Duration>,
+        mut stream: S,
+        uri: &Uri<'_>,
+    ) -> Result<WebSocket<S>, ConnectError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut out = Vec::new();
         let mut received = Vec::new();
+        let answered = within(limit, self.ask(&mut stream, uri, &mut received)).await??;
+        match answered {
+            Answer::Accepted { negotiated, opening, head_len } => {
+                Ok(self.settings.open(role(), stream, Vec::new(), negotiated, opening, &received[head_len..]))
+            }
+            // That it is refused is known, so its body has a time limit of its own.
+            Answer::Refused { head, head_len } => {
+                let mut body = received.split_off(head_len);
+                receive_body(&mut stream, &head, &mut body).await;
+                Err(ConnectError::Refused { response: head, body })
+            }
+        }
+    }
+
+    /// Sends the request and receives the response's head.
+    async fn ask(
+        &self,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        uri: &Uri<'_>,
+        received: &mut Vec<u8>,
+    ) -> Result<Answer, ConnectError> {
+        let mut out = Vec::new();
         let policy = self.settings.policy();
         // RFC 6455, 4.1, item 7: a nonce "selected randomly for each connection".
         let mut handshake = self.request(uri, &policy).start(rand::random(), &mut out)?;
         stream.write_all(&out).await?;
         stream.flush().await?;
-        let (negotiated, opening, head_len) = receive_response(&mut stream, &mut handshake, &mut received).await?;
-        Ok(self.settings.open(role(), stream, Vec::new(), negotiated, opening, &received[head_len..]))
+        loop {
+            read_some(stream, received).await?;
+            match handshake.receive(received) {
+                ResponseProgress::Incomplete => {}
+                ResponseProgress::Failed(error) => return Err(ConnectError::Response(error)),
+                ResponseProgress::Accepted(response) => {
+                    let opening = Opening {
+                        protocol: response.protocol().map(Into::into),
+                        response: Some(Box::new(ResponseHead::new(&response))),
+                    };
+                    let (negotiated, head_len) = (response.negotiated(), response.head_len());
+                    return Ok(Answer::Accepted { negotiated, opening, head_len });
+                }
+                ResponseProgress::Refused(response) => {
+                    let head = Box::new(ResponseHead::new(&response));
+                    return Ok(Answer::Refused { head, head_len: response.head_len() });
+                }
+            }
+        }
     }
 
     /// The request that these options make. `policy` is what they offer of compression: the request borrows it.
@@ -260,40 +308,26 @@ pub(crate) const fn role() -> Either<RandomKeys> {
     Either::Client(Client::new(RandomKeys))
 }
 
-/// Receives the response, and says where the first frames begin behind it.
-async fn receive_response(
-    stream: &mut (impl AsyncRead + Unpin),
-    handshake: &mut ClientHandshake<'_>,
-    received: &mut Vec<u8>,
-) -> Result<(Negotiated, Opening, usize), ConnectError> {
-    loop {
-        read_some(stream, received).await?;
-        match handshake.receive(received) {
-            ResponseProgress::Incomplete => {}
-            ResponseProgress::Failed(error) => return Err(ConnectError::Response(error)),
-            ResponseProgress::Accepted(response) => {
-                let opening = Opening {
-                    protocol: response.protocol().map(Into::into),
-                    response: Some(Box::new(ResponseHead::new(&response))),
-                };
-                return Ok((response.negotiated(), opening, response.head_len()));
-            }
-            ResponseProgress::Refused(response) => {
-                let head = Box::new(ResponseHead::new(&response));
-                let mut body = received.split_off(response.head_len());
-                receive_body(stream, &head, &mut body).await;
-                return Err(ConnectError::Refused { response: head, body });
-            }
-        }
-    }
+/// What a server has answered, and where its head ends.
+enum Answer {
+    Accepted { negotiated: Negotiated, opening: Opening, head_len: usize },
+    Refused { head: Box<ResponseHead>, head_len: usize },
+}
+
+/// None of the host's addresses has answered, or none in time.
+fn failed(uri: &Uri<'_>, source: io::Error) -> ConnectError {
+    ConnectError::Connect { to: format!("{}:{}", uri.host(), uri.port()), source }
 }
 
 /// The start of a refusal's body. It explains, and is not worth an error of its own.
 async fn receive_body(stream: &mut (impl AsyncRead + Unpin), head: &ResponseHead, body: &mut Vec<u8>) {
     let announced = head.header("Content-Length").and_then(|length| str::from_utf8(length).ok()?.parse().ok());
-    let wanted = announced.unwrap_or(BODY).min(BODY);
+    let has_none = matches!(head.status(), 204 | 304);
+    let wanted = if has_none { 0 } else { announced.unwrap_or(BODY).min(BODY) };
+    let is_chunked = head.header("Transfer-Encoding").is_some();
     let receive = async {
-        while body.len() < wanted {
+        // RFC 9112, 7.1: the last chunk is empty, and so is a trailer that nobody needs.
+        while body.len() < wanted && !(is_chunked && body.ends_with(b"0\r\n\r\n")) {
             read_some(stream, body).await?;
         }
         Ok::<(), io::Error>(())

@@ -1,6 +1,6 @@
 //! Connections as streams and sinks of messages.
 //!
-//! The stream gives an error that was the end, and then ends; behind another error, it goes on. Closing the sink sends a Close with 1000.
+//! The stream gives an error that was the end, and then ends. Closing the sink sends a Close with 1000.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -32,7 +32,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Reader<S> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Self { shared, receiver, .. } = self.get_mut();
-        receiver.poll_next(&mut &**shared, cx)
+        receiver.poll_next(&mut &*shared.0, cx)
     }
 }
 

@@ -78,7 +78,7 @@
 //! | `simd` | no | masking with the processor's best vectors, found at run time |
 //! | `tls` | no | `wss://`, `connect_tls`, `accept_tls`, by rustls |
 //!
-//! The runtime has to have its I/O enabled for sockets, and its time for time limits: all are off with [`Timeouts::NONE`].
+//! The runtime has to have its I/O enabled for sockets, and its time for time limits and for `connect`; a server with [`Timeouts::NONE`] needs no time.
 
 mod client;
 mod combinators;

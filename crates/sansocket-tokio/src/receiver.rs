@@ -87,7 +87,7 @@ impl Receiver {
             }
         });
         let result = ready!(result);
-        *has_ended = matches!(result, Ok(None) | Err(Error::Violation(_) | Error::Lost { .. }));
+        *has_ended = matches!(result, Ok(None) | Err(_));
         Poll::Ready(result.transpose())
     }
 }

@@ -4,11 +4,12 @@
 //! is queued then.
 
 use std::future::poll_fn;
+use std::io;
 use std::sync::PoisonError;
 use std::task::{Context, Poll, ready};
 
 use sansocket::deflate::Compress;
-use sansocket::{Kind, Message, SendError};
+use sansocket::{Kind, Message, Prepared, SendError};
 use sansocket_stream::{Error, FRAME, Frame, Sender, queue_frame};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -64,17 +65,30 @@ pub(crate) async fn queue<A: Access>(
         let left = Left { kind: message.kind(), rest: payload, last: true, trusted: true, step: FRAME };
         Sending { access: &mut access, codec, left: Some(left), is_compressed }.queue().await?;
     }
-    Ok(poll_fn(|cx| access.link(|link| link.poll_room(Task::Writer, cx))).await?)
+    wait_for_room(access).await
 }
 
-/// Queues a message without a wait.
-pub(crate) fn try_queue(mut access: impl Access, codec: &mut Sender, message: Message<'_>) -> Result<(), SendError> {
+/// Queues without a wait.
+pub(crate) fn try_queue<A: Access>(
+    mut access: A,
+    codec: &mut Sender,
+    queue: impl FnOnce(Replies<'_, A::Stream>) -> Result<(), SendError>,
+) -> Result<(), SendError> {
     access.link(|link| {
         if link.outbox.is_full() {
             return Err(SendError::NoRoom);
         }
-        Replies::new(link, codec, Task::Writer).queue(message)
+        queue(Replies::new(link, codec, Task::Writer))
     })
+}
+
+/// Queues a message that was encoded before, and waits until the queue is no longer full.
+pub(crate) async fn queue_prepared<A: Access>(mut access: A, prepared: &Prepared) -> Result<(), Error> {
+    access.link(|link| {
+        link.timing.sent();
+        link.engine(|engine, out| engine.send_prepared(prepared, out))
+    })?;
+    wait_for_room(access).await
 }
 
 /// Queues a part of a message, and waits until the queue is no longer full.
@@ -90,12 +104,45 @@ pub(crate) async fn queue_part<A: Access>(
     })?;
     let left = Left { kind, rest: part, last, trusted: false, step: part.len() };
     Sending { access: &mut access, codec, left: Some(left), is_compressed }.queue().await?;
-    Ok(poll_fn(|cx| access.link(|link| link.poll_room(Task::Writer, cx))).await?)
+    wait_for_room(access).await
 }
 
 /// Writes all that is queued.
-pub(crate) async fn flush<A: Access>(mut access: A) -> Result<(), Error> {
-    Ok(poll_fn(|cx| access.link(|link| link.poll_flush_in_time(cx))).await?)
+pub(crate) async fn flush<A: Access>(access: A) -> Result<(), Error> {
+    wait(access, |link, cx| link.poll_flush_in_time(cx)).await
+}
+
+async fn wait_for_room<A: Access>(access: A) -> Result<(), Error> {
+    wait(access, |link, cx| link.poll_room(Task::Writer, cx)).await
+}
+
+/// Waits for the stream.
+async fn wait<A: Access>(
+    access: A,
+    mut poll: impl FnMut(&mut Link<A::Stream>, &mut Context<'_>) -> Poll<io::Result<()>>,
+) -> Result<(), Error> {
+    let mut waiting = Waiting { access, is_over: false };
+    let written = poll_fn(|cx| {
+        let polled = waiting.access.link(|link| poll(link, cx));
+        waiting.is_over = polled.is_ready();
+        polled
+    });
+    Ok(written.await?)
+}
+
+/// A wait that, when it is given up, leaves what is queued to the task that reads: that one may be waiting, too, and has to be told.
+#[derive(Debug)]
+struct Waiting<A: Access> {
+    access: A,
+    is_over: bool,
+}
+
+impl<A: Access> Drop for Waiting<A> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.access.link(Link::wake_reader);
+        }
+    }
 }
 
 /// What is not queued yet of a message.
@@ -158,6 +205,10 @@ impl<A: Access> Sending<'_, '_, A> {
         }
         // All at once: what somebody else queues comes behind the payload.
         let queued = self.access.link(|link| {
+            link.timing.sent();
+            if !link.gathers(part) {
+                return link.engine(|engine, out| engine.send_part(kind, part, frame.last, out)).map(Ok);
+            }
             let behind = link.engine(|engine, out| queue_frame(engine, frame, out))?;
             Ok(link.queue_behind(Task::Writer, behind, cx))
         });
@@ -173,11 +224,15 @@ impl<A: Access> Sending<'_, '_, A> {
 
 impl<A: Access> Drop for Sending<'_, '_, A> {
     fn drop(&mut self) {
+        let is_given_up = self.left.is_some();
         // The connection may have ended meanwhile: then nobody needs the rest.
         while self.left.is_some() && self.access.link(|link| link.engine.may_send() && !link.is_broken()) {
             if self.queue_frame(None).is_err() {
                 break;
             }
+        }
+        if is_given_up {
+            self.access.link(Link::wake_reader);
         }
     }
 }

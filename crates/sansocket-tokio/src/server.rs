@@ -177,6 +177,26 @@ impl<'a> AcceptOptions<'a> {
         .await
     }
 
+    /// As [`accept`](Self::accept), in TLS. The TLS handshake has [`Timeouts::open`], and the other one has it once more.
+    ///
+    /// # Cancel safety
+    ///
+    /// As there.
+    ///
+    /// # Errors
+    ///
+    /// As there; [`AcceptError::Io`] with a [`TlsError`](crate::TlsError) inside, if TLS cannot be had.
+    #[cfg(feature = "tls")]
+    pub async fn accept_tls(
+        &self,
+        acceptor: &crate::TlsAcceptor,
+        stream: TcpStream,
+    ) -> Result<WebSocket<tokio_rustls::server::TlsStream<TcpStream>>, AcceptError> {
+        stream.set_nodelay(true)?;
+        let secured = Box::pin(within(self.settings.timeouts.open, crate::accept_tls(acceptor, stream))).await?;
+        self.accept_over(secured.map_err(io::Error::other)?).await
+    }
+
     /// Receives a request, to be accepted or rejected after a look at it.
     ///
     /// # Cancel safety

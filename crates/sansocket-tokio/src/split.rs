@@ -4,29 +4,38 @@
 //! does not matter; and whoever is polled writes all that is queued, also what the other has left.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::{Arc, PoisonError};
 
 use sansocket::deflate::Compress;
-use sansocket::{CloseCode, Ending, Kind, Message, OwnedMessage, Piece, Prepared, SendError};
-use sansocket_stream::{Error, Sender};
+use sansocket::{CloseCode, Ending, Kind, Limits, Message, OwnedMessage, Piece, Prepared, SendError};
+use sansocket_stream::{Error, ResponseHead, Sender};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::link::Link;
 use crate::receiver::Receiver;
-use crate::sending::{self, Access};
+use crate::sending;
 use crate::settings::Opening;
 use crate::sync::{Mutex, MutexGuard};
-use crate::waiters::Task;
 use crate::websocket::WebSocket;
 
 /// The half of a connection that reads. It answers pings and closes, and keeps the time limits: a connection whose reading half is not polled does none
 /// of that.
 #[derive(Debug)]
 pub struct Reader<S> {
-    pub(crate) shared: Arc<Mutex<Link<S>>>,
+    pub(crate) shared: Reading<S>,
     pub(crate) receiver: Receiver,
     opening: Opening,
+}
+
+/// The reading half's hold of the link.
+#[derive(Debug)]
+pub(crate) struct Reading<S>(pub(crate) Arc<Mutex<Link<S>>>);
+
+impl<S> Drop for Reading<S> {
+    fn drop(&mut self) {
+        // A half that sends keeps the time for itself from now on.
+        lock(&self.0).forget_reader();
+    }
 }
 
 /// The half of a connection that writes.
@@ -58,7 +67,7 @@ impl<S: fmt::Debug> std::error::Error for ReuniteError<S> {}
 pub(crate) fn split<S>(websocket: WebSocket<S>) -> (Reader<S>, Writer<S>) {
     let (link, receiver, codec, opening) = websocket.into_parts();
     let shared = Arc::new(Mutex::new(link));
-    (Reader { shared: Arc::clone(&shared), receiver, opening }, Writer { shared, codec })
+    (Reader { shared: Reading(Arc::clone(&shared)), receiver, opening }, Writer { shared, codec })
 }
 
 fn lock<S>(shared: &Mutex<Link<S>>) -> MutexGuard<'_, Link<S>> {
@@ -73,7 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
     ///
     /// As there.
     pub async fn read(&mut self) -> Result<Option<Message<'_>>, Error> {
-        self.receiver.read(&mut &*self.shared).await
+        self.receiver.read(&mut &*self.shared.0).await
     }
 
     /// As [`WebSocket::read_owned`], also in that it is cancel safe.
@@ -82,7 +91,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
     ///
     /// As there.
     pub async fn read_owned(&mut self) -> Result<Option<OwnedMessage>, Error> {
-        self.receiver.read_owned(&mut &*self.shared).await
+        self.receiver.read_owned(&mut &*self.shared.0).await
     }
 
     /// As [`WebSocket::read_piece`], also in that it is cancel safe.
@@ -91,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
     ///
     /// As there.
     pub async fn read_piece(&mut self) -> Result<Option<Piece<'_>>, Error> {
-        self.receiver.read_piece(&mut &*self.shared).await
+        self.receiver.read_piece(&mut &*self.shared.0).await
     }
 }
 
@@ -102,18 +111,38 @@ impl<S> Reader<S> {
     ///
     /// As [`WebSocket::start_close`].
     pub fn start_close(&mut self, code: impl Into<Option<CloseCode>>, reason: &str) -> Result<(), SendError> {
-        lock(&self.shared).close(code.into(), reason)
+        lock(&self.shared.0).close(code.into(), reason)
+    }
+
+    /// As [`WebSocket::protocol`].
+    pub fn protocol(&self) -> Option<&str> {
+        self.opening.protocol.as_deref()
+    }
+
+    /// As [`WebSocket::response`].
+    pub fn response(&self) -> Option<&ResponseHead> {
+        self.opening.response.as_deref()
+    }
+
+    /// As [`WebSocket::limits`].
+    pub fn limits(&self) -> Limits {
+        lock(&self.shared.0).engine.limits()
+    }
+
+    /// As [`WebSocket::set_limits`].
+    pub fn set_limits(&mut self, limits: Limits) {
+        lock(&self.shared.0).engine.set_limits(limits);
     }
 
     /// The code and the reason of the peer's Close, once it has come.
     pub fn peer_close(&self) -> Option<(Option<CloseCode>, String)> {
-        let link = lock(&self.shared);
+        let link = lock(&self.shared.0);
         link.engine.peer_close().map(|close| (close.code(), close.reason().to_owned()))
     }
 
     /// How the connection ended, once nothing more will be read.
     pub fn ending(&self) -> Option<Ending> {
-        lock(&self.shared).engine.ending()
+        lock(&self.shared.0).engine.ending()
     }
 
     /// Puts the halves together again.
@@ -122,12 +151,12 @@ impl<S> Reader<S> {
     ///
     /// They are of different connections.
     pub fn reunite(self, writer: Writer<S>) -> Result<WebSocket<S>, ReuniteError<S>> {
-        if !Arc::ptr_eq(&self.shared, &writer.shared) {
+        if !Arc::ptr_eq(&self.shared.0, &writer.shared) {
             return Err(ReuniteError(Box::new((self, writer))));
         }
-        let Self { shared, receiver, opening } = self;
-        let Writer { shared: other, codec } = writer;
-        drop(other);
+        let Self { shared: reading, receiver, opening } = self;
+        let Writer { shared, codec } = writer;
+        drop(reading);
         let link = Arc::into_inner(shared).expect("there are two halves, and both are here");
         let link = link.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(WebSocket::from_parts(link, receiver, codec, opening))
@@ -135,7 +164,8 @@ impl<S> Reader<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
-    /// As [`WebSocket::queue`], also in that it is cancel safe.
+    /// As [`WebSocket::queue`], also in that it is cancel safe. What was queued leaves with [`flush`](Self::flush) or [`send`](Self::send), or with the next
+    /// read that begins to wait; not with one that waits already.
     ///
     /// # Errors
     ///
@@ -154,13 +184,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         sending::queue(&*self.shared, &mut self.codec, message.into(), compress).await
     }
 
-    /// As [`WebSocket::try_queue`].
+    /// As [`WebSocket::try_queue`]; what was queued leaves as behind [`queue`](Self::queue).
     ///
     /// # Errors
     ///
     /// As there.
     pub fn try_queue<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
-        sending::try_queue(&*self.shared, &mut self.codec, message.into())
+        sending::try_queue(&*self.shared, &mut self.codec, |mut replies| replies.queue(message))
+    }
+
+    /// As [`WebSocket::try_queue_prepared`]; what was queued leaves as behind [`queue`](Self::queue).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn try_queue_prepared(&mut self, prepared: &Prepared) -> Result<(), SendError> {
+        sending::try_queue(&*self.shared, &mut self.codec, |mut replies| replies.queue_prepared(prepared))
     }
 
     /// As [`WebSocket::send`], also in that it is cancel safe.
@@ -190,12 +229,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     ///
     /// As there.
     pub async fn queue_prepared(&mut self, prepared: &Prepared) -> Result<(), Error> {
-        let mut access = &*self.shared;
-        access.link(|link| {
-            link.timing.sent();
-            link.engine(|engine, out| engine.send_prepared(prepared, out))
-        })?;
-        Ok(poll_fn(|cx| access.link(|link| link.poll_room(Task::Writer, cx))).await?)
+        sending::queue_prepared(&*self.shared, prepared).await
     }
 
     /// As [`WebSocket::send_part`], also in that it is cancel safe.
@@ -260,6 +294,11 @@ impl<S> Writer<S> {
     /// Whether messages may still be sent.
     pub fn may_send(&self) -> bool {
         lock(&self.shared).engine.may_send()
+    }
+
+    /// How the connection ended, once nothing more is read.
+    pub fn ending(&self) -> Option<Ending> {
+        lock(&self.shared).engine.ending()
     }
 
     /// How many bytes are queued that the stream has not taken.

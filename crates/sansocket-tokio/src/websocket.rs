@@ -105,7 +105,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// # Cancel safety
     ///
-    /// The first poll queues the message, and it stays queued as a whole. Only the wait is given up.
+    /// The first poll queues the message, and it stays queued as a whole. Only the wait is given up, so who gives up again and again queues without a
+    /// bound: there, [`try_queue`](Self::try_queue) is better.
     ///
     /// # Errors
     ///
@@ -135,7 +136,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// [`SendError::NoRoom`]: 64 KiB or more are queued, and the stream has to take some of it first: see [`flush`](Self::flush). Otherwise the
     /// engine's. Nothing was queued.
     pub fn try_queue<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
-        sending::try_queue(&mut self.link, &mut self.codec, message.into())
+        sending::try_queue(&mut self.link, &mut self.codec, |mut replies| replies.queue(message))
+    }
+
+    /// As [`try_queue`](Self::try_queue), for a message that was encoded once for many clients. Only a server can.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`SendError::MustMask`].
+    pub fn try_queue_prepared(&mut self, prepared: &Prepared) -> Result<(), SendError> {
+        sending::try_queue(&mut self.link, &mut self.codec, |mut replies| replies.queue_prepared(prepared))
     }
 
     /// Sends a message: queues it, and writes all that is queued.
@@ -178,9 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// As [`queue`](Self::queue).
     pub async fn queue_prepared(&mut self, prepared: &Prepared) -> Result<(), Error> {
-        self.link.timing.sent();
-        self.link.engine(|engine, out| engine.send_prepared(prepared, out))?;
-        Ok(poll_fn(|cx| self.link.poll_room(Task::Writer, cx)).await?)
+        sending::queue_prepared(&mut self.link, prepared).await
     }
 
     /// Sends a part of a message, whose length nobody needs to know; `last` ends it. Parts of a text may cut characters.

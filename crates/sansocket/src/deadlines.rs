@@ -159,9 +159,12 @@ impl Deadlines {
         }
     }
 
-    /// A message, or a part of one, has come or was sent. Only the idle deadline asks for it.
+    /// A message, or a part of one, has come or was sent. Only the idle deadline asks for it. What happened before something else that was told is not
+    /// news.
     pub const fn active(&mut self, now: Time) {
-        self.active = now;
+        if self.active.0 < now.0 {
+            self.active = now;
+        }
     }
 
     /// When to call [`expire`](Self::expire). To be asked before each wait: this is also how a close that has begun is noticed.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use sansocket_tokio::{AcceptOptions, CloseCode, EndedBy, Error, OriginPolicy, TlsAcceptor, WebSocket, accept_tls};
+use sansocket_tokio::{AcceptOptions, CloseCode, EndedBy, Error, OriginPolicy, TlsAcceptor, WebSocket};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
@@ -105,8 +105,7 @@ impl Connection {
                 Ok(self.echo(ws, peer).await)
             }
             Some(tls) => {
-                stream.set_nodelay(true)?;
-                let ws = options.accept_over(accept_tls(tls, stream).await?).await?;
+                let ws = options.accept_tls(tls, stream).await?;
                 Ok(self.echo(ws, peer).await)
             }
         }

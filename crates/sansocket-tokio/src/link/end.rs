@@ -27,14 +27,25 @@ pub(super) enum End {
     Over,
 }
 
+/// How many steps are taken in one poll before other tasks have a turn.
+const MOST_WORK: usize = 128;
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Brings the transport to its end, and says how the connection ended.
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut work = 0;
         while self.end != End::Over {
+            // Not all streams keep to a budget, and what is due is to be looked at between reads.
+            work += 1;
+            if work > MOST_WORK && !self.expire(cx) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             if self.engine.next_step() == NextStep::Closed {
                 self.end = End::Over;
             } else if self.poll_end_further(cx).is_pending() && !self.expire(cx) {
                 self.remember_reader(cx);
+                self.outbox.rest();
                 return Poll::Pending;
             }
             if self.end == End::Over {

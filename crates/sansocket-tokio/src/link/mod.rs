@@ -76,10 +76,17 @@ impl<S> Link<S> {
         Ok(())
     }
 
-    fn wake_reader(&mut self) {
+    /// Has the task that reads poll again: it writes what is queued, and keeps the time.
+    pub(crate) fn wake_reader(&mut self) {
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
+    }
+
+    /// Nobody reads any more, so that nobody keeps the time for those who send.
+    pub(crate) fn forget_reader(&mut self) {
+        self.reader = None;
+        self.waiters.wake();
     }
 
     /// Does what is due. False: nothing is, and the task will be woken when something is.
@@ -114,6 +121,11 @@ impl<S> Link<S> {
         if !self.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
             self.reader = Some(cx.waker().clone());
         }
+    }
+
+    /// A failure that nobody else hears of: a read tells it, if it was the end.
+    fn note(&mut self, error: io::Error) {
+        self.source.get_or_insert(error);
     }
 
     /// Whether the stream takes no more.

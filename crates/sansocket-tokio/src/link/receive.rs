@@ -11,6 +11,12 @@ use tokio::task::coop;
 use super::{Link, poll_read};
 use crate::waiters::Task;
 
+/// How much is done in one poll before other tasks have a turn, where reading once is one: as much as tokio allows its own streams.
+const MOST_WORK: usize = 128;
+
+/// What inflating a piece counts as: it may become a thousand times as long.
+const INFLATED: usize = 32;
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Receives until `take` finds what it looks for: true; or until the connection has ended: false, or its error.
     pub(crate) fn poll_receive(
@@ -22,7 +28,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     ) -> Poll<Result<bool, Error>> {
         // What lies in the buffer is given without a wait. A peer that floods is to leave other tasks their turns all the same.
         let budget = ready!(coop::poll_proceed(cx));
+        // Nor do all streams keep to a budget of their own.
+        let mut work = 0;
         loop {
+            if work >= MOST_WORK {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let found = take(inbox, &mut self.engine, self.outbox.replies());
             let step = self.engine.next_step();
             let is_ready = match found {
@@ -30,6 +42,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 Found::Compressed if step == NextStep::Open => match inflate(inbox, self.engine.limits().message) {
                     Ok(true) => true,
                     Ok(false) => {
+                        work += INFLATED;
                         self.timing.active();
                         continue;
                     }
@@ -56,7 +69,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 // What waits for room has it now: what was in its way is written, or never will be.
                 Poll::Ready(_) if inbox.waits_for_room() => continue,
                 // If the stream takes no more, the peer may have said why, and what it sent is still to be read.
-                Poll::Ready(_) => {}
+                Poll::Ready(Err(error)) => self.note(error),
+                Poll::Ready(Ok(())) => {}
                 // The peer's answers would find no room.
                 Poll::Pending if inbox.waits_for_room() => {
                     self.hear_by_writing();
@@ -71,13 +85,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             if self.timing.is_overdue(&self.engine) && self.expire(cx) {
                 continue;
             }
-            self.has_taken = false;
+            work += 1;
             match inbox.fill(|room| poll_read(&mut self.stream, room, cx)) {
                 // What has come of a frame goes first. The end will be there again.
                 Ok(0) if !inbox.unread().is_empty() => {}
                 Ok(0) => self.engine.receive_eof(),
-                Ok(_) => self.timing.received(),
+                Ok(_) => {
+                    self.has_taken = false;
+                    self.timing.received();
+                }
                 Err(None) => {
+                    // Whoever takes something of a long queue is alive. That a short one is taken says nothing: the system does that.
+                    if self.outbox.is_empty() {
+                        self.has_taken = false;
+                    }
+                    self.hear_by_writing();
                     if self.rests(inbox, cx) {
                         return Poll::Pending;
                     }

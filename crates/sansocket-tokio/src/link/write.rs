@@ -107,6 +107,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                     let of_queued = count.min(queued.len());
                     outbox.advance(of_queued);
                     (self.is_unflushed, self.has_taken) = (true, true);
+                    if task == Task::Writer {
+                        self.timing.sent();
+                    }
                     return Poll::Ready(Ok((count - of_queued).min(payload.len())));
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -130,8 +133,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             return Err(SendError::MessageUnderWay);
         }
         self.engine(|engine, out| engine.send_header(message.kind(), payload.len() as u64, true, out))?;
-        // What goes wrong is told by the next call that writes.
-        let _ = self.queue_behind(task, payload, Some(&mut Context::from_waker(Waker::noop())));
+        if let Err(error) = self.queue_behind(task, payload, Some(&mut Context::from_waker(Waker::noop()))) {
+            self.note(error);
+        }
         Ok(())
     }
 
