@@ -1,9 +1,11 @@
 //! Time limits on a clock that stands still until everything waits: each strikes at its moment, and not before.
 
 mod closing;
+mod given_up;
 mod open;
 mod opening;
 mod replying;
+mod streams;
 #[path = "../support/wire.rs"]
 #[allow(dead_code, reason = "shared by several test crates")]
 mod wire;
@@ -25,6 +27,12 @@ fn server(timeouts: Timeouts) -> (End, WebSocket<End>, Hand) {
     let (peer, stream) = wire(1 << 20, 1 << 20);
     let hand = stream.hand();
     (peer, AcceptOptions::new().timeouts(timeouts).upgraded(stream, Negotiated::default(), &[]), hand)
+}
+
+/// The same, over a stream that holds so many bytes each way.
+fn server_over(timeouts: Timeouts, there: usize, back: usize) -> (End, WebSocket<End>) {
+    let (peer, stream) = wire(there, back);
+    (peer, AcceptOptions::new().timeouts(timeouts).upgraded(stream, Negotiated::default(), &[]))
 }
 
 /// A frame as a client sends it, masked with zeros.
