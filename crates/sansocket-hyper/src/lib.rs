@@ -37,10 +37,11 @@
 //!
 //! - hyper gives a connection the window that it gives each stream, 1 MiB. So one WebSocket that is not read stops the others of its connection,
 //!   unless the builder's `initial_connection_window_size` is larger, or `initial_stream_window_size` smaller.
-//! - The end of a [`WebSocket`], and its drop, is `END_STREAM` behind all that was sent: hyper has no reset to offer. A peer that takes nothing and is
-//!   given up gets neither, and keeps its stream until the connection ends. The builder's `max_concurrent_streams`, 200 without it, says how many
-//!   there may be.
-//! - A peer that resets its stream is a lost connection, whatever the code: hyper gives `CANCEL` and `NO_ERROR` as the end of the stream, others as an error.
+//! - The end of a [`WebSocket`], and its drop, is `END_STREAM` behind all that was sent: hyper has no reset to offer. A peer that takes nothing and
+//!   is given up gets neither, and keeps its stream until it takes more, or the connection ends. The builder's `max_concurrent_streams`, 200
+//!   without it, says how many there may be.
+//! - A peer that resets its stream is a lost connection, whatever the code: hyper gives `CANCEL` and `NO_ERROR` as the end of the stream, others as
+//!   an error.
 //!
 //! # Features
 //!
