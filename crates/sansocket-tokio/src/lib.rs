@@ -86,6 +86,8 @@ mod eyeballs;
 mod head;
 mod link;
 mod message;
+#[cfg(test)]
+mod orders;
 mod outbox;
 mod receiver;
 mod replies;

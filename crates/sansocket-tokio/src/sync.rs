@@ -1,6 +1,6 @@
-//! Locks: the standard library's, or those of a scheduler that tries every order in which threads can run.
+//! Locks: the standard library's, or in tests those of a scheduler that tries many orders in which threads can run.
 
-#[cfg(shuttle)]
+#[cfg(all(test, shuttle))]
 pub(crate) use shuttle::sync::{Mutex, MutexGuard};
-#[cfg(not(shuttle))]
+#[cfg(not(all(test, shuttle)))]
 pub(crate) use std::sync::{Mutex, MutexGuard};
