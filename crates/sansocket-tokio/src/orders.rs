@@ -229,3 +229,26 @@ fn what_a_writer_has_given_up_leaves_with_the_readers_replies() {
         [reading, writing, network]
     });
 }
+
+/// As above, and nothing comes that would make the reader look.
+#[test]
+fn what_a_writer_has_given_up_leaves_although_the_reader_waits() {
+    try_orders(|| {
+        let (ws, mut peer) = server(3);
+        let (mut reader, mut writer) = ws.split();
+        let reading = Box::pin(async move { assert!(matches!(reader.read().await, Err(Error::Lost { .. }))) });
+        let writing = Box::pin(async move {
+            let mut send = pin!(writer.send("hello"));
+            poll_fn(|cx| {
+                let _ = send.as_mut().poll(cx);
+                Poll::Ready(())
+            })
+            .await;
+        });
+        let network = Box::pin(async move {
+            peer.read_exact(&mut [0; 7]).await.unwrap();
+            drop(peer);
+        });
+        [reading, writing, network]
+    });
+}
