@@ -1,5 +1,6 @@
 //! A host with several addresses, tried side by side (RFC 8305).
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,7 +19,7 @@ const MOST_ADDRESSES: usize = 16;
 pub(crate) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let addresses: Vec<_> = lookup_host((host, port)).await?.take(MOST_ADDRESSES).collect();
-    connect_to_first(interleaved(addresses)).await
+    race(interleaved(addresses), TcpStream::connect).await
 }
 
 /// RFC 8305, 4: families take turns, beginning with that of the first address, and keep their order in themselves.
@@ -33,13 +34,17 @@ fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 /// Begins with the first address; with the next one when an attempt has failed, or has not succeeded for a while. Dropped, it gives up all of
 /// them.
-async fn connect_to_first(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+async fn race<T, F>(addresses: Vec<SocketAddr>, connect: impl Fn(SocketAddr) -> F) -> io::Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = io::Result<T>> + Send + 'static,
+{
     let mut addresses = addresses.into_iter();
     let mut attempts = JoinSet::new();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     loop {
         if let Some(address) = addresses.next() {
-            attempts.spawn(TcpStream::connect(address));
+            attempts.spawn(connect(address));
         }
         let finished = if addresses.len() > 0 {
             match timeout(ATTEMPT_DELAY, attempts.join_next()).await {
@@ -61,7 +66,10 @@ async fn connect_to_first(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use tokio::net::TcpListener;
+    use tokio::time::{Instant, sleep};
 
     use super::*;
 
@@ -77,11 +85,36 @@ mod tests {
 
     #[tokio::test]
     async fn rfc8305_5_an_address_that_refuses_does_not_keep_the_next_one_waiting() {
+        let connect = |addresses| race(addresses, TcpStream::connect);
         let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = connect_to_first(vec![gone, listener.local_addr().unwrap()]).await.unwrap();
+        let stream = connect(vec![gone, listener.local_addr().unwrap()]).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
-        assert_eq!(connect_to_first(vec![gone]).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
-        assert_eq!(connect_to_first(Vec::new()).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(connect(vec![gone]).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(connect(Vec::new()).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    /// Which address has won, by its port, and when. Each answers after so many milliseconds, or never.
+    async fn won(answers: &'static [Option<u64>]) -> (u16, Duration) {
+        let start = Instant::now();
+        let addresses = (0_u16..).take(answers.len()).map(|port| ([127, 0, 0, 1], port).into()).collect();
+        let connect = |address: SocketAddr| async move {
+            match answers[usize::from(address.port())] {
+                Some(answer) => sleep(Duration::from_millis(answer)).await,
+                None => pending().await,
+            }
+            Ok(address.port())
+        };
+        (race(addresses, connect).await.unwrap(), start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rfc8305_5_an_address_that_does_not_answer_has_the_next_one_tried_beside_it() {
+        let ms = Duration::from_millis;
+        assert_eq!(won(&[None, Some(10)]).await, (1, ms(260)));
+        assert_eq!(won(&[None, None, Some(10)]).await, (2, ms(510)));
+        // It goes on meanwhile, and may still be the first to answer.
+        assert_eq!(won(&[Some(300), Some(100)]).await, (0, ms(300)));
+        assert_eq!(won(&[Some(249), Some(0)]).await, (0, ms(249)));
     }
 }
