@@ -50,16 +50,17 @@ fn poll_flush(mut access: impl Access, cx: &mut Context<'_>) -> Poll<Result<(), 
 }
 
 fn poll_close(mut access: impl Access, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-    match access.link(|link| link.close(Some(CloseCode::NORMAL), "")) {
-        Ok(()) => {}
-        // It is closed, by us or by the peer; what is queued leaves, if it still can.
-        Err(SendError::Closing) => {
-            let _ = ready!(poll_flush(access, cx));
-            return Poll::Ready(Ok(()));
+    access.link(|link| {
+        match link.close(Some(CloseCode::NORMAL), "") {
+            // Closed before, by us or by the peer.
+            Ok(()) | Err(SendError::Closing) => {}
+            Err(error) => return Poll::Ready(Err(error.into())),
         }
-        Err(error) => return Poll::Ready(Err(error.into())),
-    }
-    poll_flush(access, cx)
+        let flushed = ready!(link.poll_flush_in_time(cx));
+        // If both sides have closed, nothing of value was left to be written.
+        let is_clean = link.engine.ending().is_some_and(|ending| ending.is_clean());
+        Poll::Ready(if is_clean { Ok(()) } else { flushed.map_err(Error::Io) })
+    })
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Sink<SharedMessage> for WebSocket<S> {
