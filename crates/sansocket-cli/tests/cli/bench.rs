@@ -64,8 +64,8 @@ fn send(ws: &mut WebSocket<TcpStream>, message: &OwnedMessage) {
 }
 
 #[test]
-fn messages_of_both_kinds_and_all_sizes_go_around_with_both_backends() {
-    for backend in ["mio", "std"] {
+fn messages_of_both_kinds_and_all_sizes_go_around_with_each_backend() {
+    for backend in ["mio", "std", "tokio"] {
         let server = Server::start(&["--backend", backend]);
         for kind in ["", "--text"] {
             for size in ["0", "125", "100000"] {

@@ -95,7 +95,16 @@ fn lines_in_a_pipe_come_back_and_the_exit_code_is_0() {
 #[cfg(unix)]
 #[test]
 fn ctrl_c_closes_every_client_with_1001_and_the_log_says_who_came_and_went() {
-    let server = Server::start(&[]);
+    for arguments in
+        [&[][..], &["--backend", "std"], &["--backend", "tokio"], &["--backend", "tokio", "--threads", "2"]]
+    {
+        ctrl_c_closes_every_client(arguments);
+    }
+}
+
+#[cfg(unix)]
+fn ctrl_c_closes_every_client(arguments: &[&str]) {
+    let server = Server::start(arguments);
     let mut first = connect(&server.url).unwrap();
     first.send("x").unwrap();
     assert_eq!(first.read().unwrap(), Some(Message::Text("x")));
@@ -142,12 +151,13 @@ fn several_threads_share_out_the_connections_and_end_together() {
 }
 
 #[test]
-fn numbers_of_threads_that_make_no_sense_are_told() {
+fn options_that_make_no_sense_are_told() {
     for (arguments, told) in [
         (&["--threads", "0"][..], "from 1 to 1024"),
         (&["--threads", "1025"], "from 1 to 1024"),
         (&["--threads", "x"], "from 1 to 1024"),
-        (&["--threads", "2", "--backend", "std"], "--threads is for the backend mio"),
+        (&["--threads", "2", "--backend", "std"], "--threads is for the backends mio and tokio"),
+        (&["--trace", "--backend", "tokio"], "--trace is for the backends mio and std"),
     ] {
         let output = sansocket().arg("serve").args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -189,7 +199,7 @@ fn with_deflate_both_compress_what_is_worth_it_if_both_are_told_to() {
             frames.filter(|line| line.contains(" text compressed")).count()
         })
     };
-    for backend in ["mio", "std"] {
+    for backend in ["mio", "std", "tokio"] {
         assert_eq!(compressed(&["--backend", backend, "--deflate"], &["--deflate"]), [2, 2], "{backend}");
         let takeover = ["--backend", backend, "--deflate", "--takeover"];
         assert_eq!(compressed(&takeover, &["--deflate", "--takeover", "--deflate-level", "9"]), [2, 2], "{backend}");
