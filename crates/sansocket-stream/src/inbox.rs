@@ -49,8 +49,8 @@ pub struct Inbox {
     lies_apart: bool,
     /// Whether a piece was appended since somebody has asked.
     has_appended: bool,
-    /// Whether a message was begun to be given in pieces: what is left of it is no message.
-    in_pieces: bool,
+    /// Whether what is left of the message under way is of no use to anybody.
+    skips: bool,
 }
 
 /// What was found in what was received.
@@ -79,7 +79,7 @@ impl Inbox {
             codec,
             lies_apart: false,
             has_appended: false,
-            in_pieces: false,
+            skips: false,
         }
     }
 
@@ -162,7 +162,7 @@ impl Inbox {
         let size = self.buffer.len();
         let mut input = &mut self.buffer[self.start..self.end];
         let found = loop {
-            if !self.in_pieces && engine.completes_message(input) {
+            if !self.skips && engine.completes_message(input) {
                 break Found::Ready;
             }
             // What is left of it is read behind it, so that it lies in one place; but only where the buffer is full, so that more is there.
@@ -183,8 +183,8 @@ impl Inbox {
                 Some(event) => {
                     let Some(piece) = event.piece() else { continue };
                     self.has_appended = true;
-                    if self.in_pieces {
-                        self.in_pieces = !piece.is_last();
+                    if self.skips {
+                        self.skips = !piece.is_last();
                         continue;
                     }
                     if self.messages.capacity() == 0
@@ -237,12 +237,12 @@ impl Inbox {
     ///
     /// The peer's fault, for the engine.
     pub fn inflate(&mut self, limit: u64) -> Result<bool, ProtocolError> {
-        while self.in_pieces {
+        while self.skips {
             if !self.codec.inflate_piece(limit, &self.buffer)? {
                 return Ok(false);
             }
-            self.in_pieces = !self.codec.piece().is_some_and(|piece| piece.is_last());
-            if !self.in_pieces {
+            self.skips = !self.codec.piece().is_some_and(|piece| piece.is_last());
+            if !self.skips {
                 self.codec.end_message();
                 return Ok(false);
             }
@@ -289,17 +289,19 @@ impl Inbox {
 
     /// The piece that lies ready. `None`: it is bad, and the engine has failed.
     pub fn piece(&mut self, engine: &mut Engine, out: &mut Vec<u8>) -> Option<Piece<'_>> {
-        let Self { buffer, start, end, codec, in_pieces, .. } = self;
-        let piece = if self.lies_apart {
-            codec.piece()
-        } else {
-            let mut input = &mut buffer[*start..*end];
-            let event = receive(engine, &mut input, out, usize::MAX);
-            *start = *end - input.len();
-            event?.piece()
-        };
-        *in_pieces = piece.as_ref().is_some_and(|piece| !piece.is_last());
-        piece
+        if self.lies_apart {
+            return self.codec.piece();
+        }
+        let Self { buffer, start, end, .. } = self;
+        let mut input = &mut buffer[*start..*end];
+        let event = receive(engine, &mut input, out, usize::MAX);
+        *start = *end - input.len();
+        event?.piece()
+    }
+
+    /// A piece was thrown away: unless it was its message's `last`, what follows is not to be taken for a message.
+    pub const fn skip(&mut self, last: bool) {
+        self.skips = !last;
     }
 
     /// Forgets what has come of a message: nothing more comes, and the transport may take its time to end.

@@ -67,6 +67,15 @@ impl Receiver {
         }
     }
 
+    /// Reads and throws away all that still comes. Given up in between, it leaves no part of a message to be taken for one.
+    pub(crate) async fn read_to_end(&mut self, access: &mut impl Access) -> Result<(), Error> {
+        while let Some(piece) = self.read_piece(access).await? {
+            let last = piece.is_last();
+            self.inbox.skip(last);
+        }
+        Ok(())
+    }
+
     /// The next message for a [`Stream`](futures_core::Stream); behind the end, or the error that was the end, `None`.
     pub(crate) fn poll_next(
         &mut self,

@@ -272,8 +272,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             Ok(()) | Err(SendError::Closing) => {}
             Err(error) => return Err(error.into()),
         }
-        while self.read_piece().await?.is_some() {}
-        Ok(())
+        self.receiver.read_to_end(&mut &mut self.link).await
     }
 
     /// Sends a Close. The peer may still send messages before it answers: read until `None`. It has to take the Close within

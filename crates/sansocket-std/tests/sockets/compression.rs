@@ -284,6 +284,9 @@ fn what_is_read_in_pieces_and_what_is_read_whole_may_change_between_messages() {
 fn a_long_message_is_read_in_pieces_in_little_memory() {
     const LEN: usize = 50 << 20;
     let (mut client, mut server) = pair(Policy::DEFAULT);
+    // From its first read on, it has a buffer.
+    client.send("before").unwrap();
+    assert_eq!(server.read().unwrap(), Some(Message::Text("before")));
     let sending = thread::spawn(move || {
         let part = vec![0; 1 << 20];
         for at in 1..=LEN >> 20 {
