@@ -1,7 +1,7 @@
 //! Clients against servers of axum's.
 
 #[path = "../examples/axum_echo.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "shared by tests and an example")]
 mod example;
 
 use axum::Router;

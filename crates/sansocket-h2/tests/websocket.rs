@@ -1,7 +1,7 @@
 //! WebSockets over streams of HTTP/2: both sides are ours, over memory.
 
 #[path = "../examples/h2_echo.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "shared by tests and an example")]
 mod example;
 
 use bytes::Bytes;

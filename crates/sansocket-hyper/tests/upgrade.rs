@@ -1,7 +1,7 @@
 //! A client of hyper's against a server of hyper's, over memory.
 
 #[path = "../examples/hyper_echo.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "shared by tests and an example")]
 mod example;
 
 use std::convert::Infallible;

@@ -31,6 +31,12 @@ fn server(capacity: usize) -> (WebSocket<End>, End) {
     (options.upgraded(stream, Negotiated::default(), &[]), peer)
 }
 
+/// Polls once, and gives up.
+async fn poll_once(future: impl Future) {
+    let mut future = pin!(future);
+    poll_fn(|cx| Poll::Ready(drop(future.as_mut().poll(cx)))).await;
+}
+
 /// Tries every order of polls.
 #[cfg(not(shuttle))]
 fn try_orders(scenario: fn() -> Tasks) {
@@ -212,15 +218,7 @@ fn what_a_writer_has_given_up_leaves_with_the_readers_replies() {
         let (ws, mut peer) = server(3);
         let (mut reader, mut writer) = ws.split();
         let reading = Box::pin(async move { assert!(matches!(reader.read().await, Err(Error::Lost { .. }))) });
-        let writing = Box::pin(async move {
-            let mut send = pin!(writer.send("hello"));
-            // One poll, and no more.
-            poll_fn(|cx| {
-                let _ = send.as_mut().poll(cx);
-                Poll::Ready(())
-            })
-            .await;
-        });
+        let writing = Box::pin(async move { poll_once(writer.send("hello")).await });
         let network = Box::pin(async move {
             peer.write_all(PING).await.unwrap();
             peer.read_exact(&mut [0; 7 + 2]).await.unwrap();
@@ -237,14 +235,7 @@ fn what_a_writer_has_given_up_leaves_although_the_reader_waits() {
         let (ws, mut peer) = server(3);
         let (mut reader, mut writer) = ws.split();
         let reading = Box::pin(async move { assert!(matches!(reader.read().await, Err(Error::Lost { .. }))) });
-        let writing = Box::pin(async move {
-            let mut send = pin!(writer.send("hello"));
-            poll_fn(|cx| {
-                let _ = send.as_mut().poll(cx);
-                Poll::Ready(())
-            })
-            .await;
-        });
+        let writing = Box::pin(async move { poll_once(writer.send("hello")).await });
         let network = Box::pin(async move {
             peer.read_exact(&mut [0; 7]).await.unwrap();
             drop(peer);
