@@ -34,7 +34,11 @@ fn server(capacity: usize) -> (WebSocket<End>, End) {
 /// Polls once, and gives up.
 async fn poll_once(future: impl Future) {
     let mut future = pin!(future);
-    poll_fn(|cx| Poll::Ready(drop(future.as_mut().poll(cx)))).await;
+    poll_fn(|cx| {
+        let _ = future.as_mut().poll(cx);
+        Poll::Ready(())
+    })
+    .await;
 }
 
 /// Tries every order of polls.
