@@ -84,6 +84,8 @@ protocol_errors! {
     TooManyCompressed => TRY_AGAIN_LATER, "10.4", "too many compressed messages are under way at once";
     /// There is no memory for the message. Raised by the layers above the connection.
     OutOfMemory => INTERNAL_ERROR, "10.4", "there is no memory for the message";
+    /// The application could not go on: it has panicked, say. Raised by adapters that call it.
+    ApplicationFailed => INTERNAL_ERROR, "7.4.1", "the application has failed";
     /// A rule of the application was broken. Raised by the layers above the connection.
     PolicyViolation => POLICY_VIOLATION, "7.4.1", "a policy of this endpoint was violated";
 }

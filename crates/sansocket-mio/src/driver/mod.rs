@@ -15,7 +15,8 @@ use std::io;
 use mio::Interest;
 use sansocket::handshake::{ClientHandshake, ClientRequest, ClientRequestError};
 use sansocket::{
-    CloseFrame, Connection, Deadlines, Either, Ending, Limits, Messages, NextStep, OwnedMessage, RandomKeys, Time,
+    CloseFrame, Connection, Deadlines, Either, Ending, Limits, Messages, NextStep, OwnedMessage, ProtocolError,
+    RandomKeys, Time,
 };
 
 use self::opening::{Opening, Stage};
@@ -341,6 +342,13 @@ impl<S: Stream> Driver<S> {
             State::NotOpened(not_opened) => {
                 not_opened.is_over |= timeouts.end.is_some_and(|end| not_opened.since.after(end) <= *now);
             }
+        }
+    }
+
+    /// The application has panicked over this connection.
+    pub(crate) fn fail_after_panic(&mut self, common: &mut Common) {
+        if let State::Open(engine) = &mut self.state {
+            engine.fail(ProtocolError::ApplicationFailed, &mut common.out);
         }
     }
 

@@ -18,6 +18,16 @@ use crate::stream::Stream;
 ///
 /// What its methods send is written when they have returned, together with everything else that this connection has to say. They
 /// should return soon: all connections wait for them.
+///
+/// # Panics
+///
+/// A method that panics costs the connection that it was called for, and no other one: the client gets a Close with 1011, of
+/// [`ProtocolError::ApplicationFailed`](sansocket::ProtocolError::ApplicationFailed), or a 500 if it was [`request`](Self::request), and the handler
+/// hears of its end by [`close`](Self::close) or [`not_opened`](Self::not_opened). What was sent before goes out. A panic of a
+/// [command](super::Handle::run), or of what is done for a [watched](super::Server::watch) source, costs nothing but that call.
+///
+/// The handler itself and what it keeps stay as the panic has left them, as a mutex's content would: who changes several things that belong
+/// together does so where nothing panics in between. With `panic = "abort"`, the process ends, as always.
 pub trait Handler: Sized {
     /// What connections run over: mio's `TcpStream` or `UnixStream`, or TLS.
     type Stream: Stream;

@@ -4,6 +4,7 @@ mod connections;
 mod handle;
 mod handler;
 mod listener;
+mod panics;
 mod timers;
 
 pub use connections::{ConnectionId, Connections};
@@ -22,7 +23,9 @@ use sansocket::Time;
 
 use self::connections::FIRST_TOKEN;
 use self::handle::Inbox;
+use self::panics::caught;
 use self::timers::MOST_CONNECTIONS;
+use crate::answer::Answer;
 use crate::driver::Driver;
 use crate::event::{Event, Received};
 use crate::settings::{Common, Settings};
@@ -234,13 +237,15 @@ impl<H: Handler> Server<H> {
             match event.token() {
                 WAKER => {
                     for command in self.inbox.take() {
-                        command(&mut self.handler, &mut self.connections);
+                        let Self { handler, connections, .. } = &mut *self;
+                        let _ = caught(|| command(handler, connections));
                     }
                 }
                 Token(token @ FIRST_TOKEN..) => self.on_event(token - FIRST_TOKEN, event),
                 Token(token @ FIRST_WATCHED..) => {
-                    if let Some(watched) = self.watched.get_mut(token - FIRST_WATCHED) {
-                        watched(&mut self.handler, &mut self.connections);
+                    let Self { watched, handler, connections, .. } = &mut *self;
+                    if let Some(watched) = watched.get_mut(token - FIRST_WATCHED) {
+                        let _ = caught(|| watched(handler, connections));
                     }
                 }
                 Token(token) => {
@@ -331,8 +336,14 @@ impl<H: Handler> Server<H> {
         }
     }
 
-    /// A connection's turn.
+    /// A connection's turn. A handler that panics in it costs this connection.
     fn take_turn(&mut self, index: usize, begin: impl FnOnce(&mut Driver<H::Stream>, &mut Common)) {
+        if caught(|| self.turn(index, begin)).is_none() {
+            self.end_after_panic(index);
+        }
+    }
+
+    fn turn(&mut self, index: usize, begin: impl FnOnce(&mut Driver<H::Stream>, &mut Common)) {
         let Self { handler, connections, buffer, .. } = self;
         connections.turn = Some(index);
         let id = connections.id(index);
@@ -387,7 +398,8 @@ impl<H: Handler> Server<H> {
                 }
                 let accepted = listener.socket.accept().and_then(|stream| {
                     let driver = Driver::server(stream, &self.connections.common);
-                    self.connections.insert(driver).map(drop)
+                    // What is kept for it may not come about: it is gone then.
+                    caught(|| self.connections.insert(driver).map(drop)).unwrap_or(Ok(()))
                 });
                 match accepted.map_err(|error| error.kind()) {
                     Ok(()) => {}
@@ -437,7 +449,9 @@ fn dispatch<H: Handler>(handler: &mut H, connections: &mut Connections<H>, id: C
             }
         }
         Event::Request(request) => {
-            let answer = handler.request(&mut Context { connections, id }, &request);
+            // The request is at hand here, so who asked gets an answer all the same.
+            let answer = caught(|| handler.request(&mut Context { connections, id }, &request));
+            let answer = answer.unwrap_or_else(|| Answer::reject(500));
             let Connections { entries, common, .. } = &mut *connections;
             let driver = &mut entries[index].driver;
             driver.answer(Some(&request), &answer, common);

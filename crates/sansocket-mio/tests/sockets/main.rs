@@ -17,6 +17,7 @@ mod late;
 mod limits;
 mod messages;
 mod opening;
+mod panics;
 #[cfg(feature = "deflate")]
 #[path = "../peer/mod.rs"]
 mod peer;
