@@ -1,4 +1,4 @@
-//! Runs every seed and every input that was once a finding, on any toolchain.
+//! Runs every seed, every packed input and every input that was once a finding, on any toolchain.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,14 +18,25 @@ fn files(directory: &str) -> BTreeMap<String, Vec<u8>> {
     files.map(|(name, path)| (name, fs::read(path).expect("a file can be read"))).collect()
 }
 
-/// Runs a target's seeds and findings. The one that fails is the last that was printed.
+/// The inputs that were packed for a target, by their lines.
+fn packed(target: &str) -> Vec<(String, Vec<u8>)> {
+    use base64::Engine as _;
+    let file = format!("corpora/{target}.txt");
+    let lines = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(&file)).unwrap_or_default();
+    let input = |line: &str| base64::prelude::BASE64_STANDARD.decode(line).expect("a line is Base64");
+    lines.lines().enumerate().map(|(at, line)| (format!("{file}:{}", at + 1), input(line))).collect()
+}
+
+/// Runs a target's inputs. The one that fails is the last that was printed.
 fn run<C: for<'a> Arbitrary<'a>>(target: &str, check: impl Fn(&C)) {
+    let check = |name: &str, bytes: &[u8]| {
+        println!("{name}");
+        check(&C::arbitrary_take_rest(Unstructured::new(bytes)).expect("any bytes are an input"));
+    };
     for directory in [format!("seeds/{target}"), format!("regressions/{target}")] {
-        for (name, bytes) in files(&directory) {
-            println!("{directory}/{name}");
-            check(&C::arbitrary_take_rest(Unstructured::new(&bytes)).expect("any bytes are an input"));
-        }
+        files(&directory).iter().for_each(|(name, bytes)| check(&format!("{directory}/{name}"), bytes));
     }
+    packed(target).iter().for_each(|(name, bytes)| check(name, bytes));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod bench;
 mod chart;
 mod cpu;
 mod folder;
+mod fuzz;
 mod instructions;
 mod interop;
 mod memory;
@@ -37,6 +38,8 @@ enum Chore {
     Bench(bench::Options),
     /// Measures the processor time that a server takes for each message, beside a TCP echo.
     Cpu(cpu::Options),
+    /// Runs the fuzz targets for a while, or packs the inputs that they kept.
+    Fuzz(fuzz::Options),
     /// Counts the instructions that the engine takes for a message.
     Instructions(instructions::Options),
     /// Runs our client and our server against other libraries, with and without TLS.
@@ -55,6 +58,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Chore::Autobahn(options) => autobahn::run(&options)?,
         Chore::Bench(options) => bench::run(&options)?,
         Chore::Cpu(options) => cpu::run(&options)?,
+        Chore::Fuzz(options) => fuzz::run(&options)?,
         Chore::Instructions(options) => instructions::run(&options)?,
         Chore::Interop(options) => interop::run(&options)?,
         Chore::Memory(options) => memory::run(&options)?,
