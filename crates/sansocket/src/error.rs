@@ -90,10 +90,30 @@ protocol_errors! {
     PolicyViolation => POLICY_VIOLATION, "7.4.1", "a policy of this endpoint was violated";
 }
 
+impl ProtocolError {
+    /// The limit that was met, for whoever may lift it. The peer may not, and is told the text alone.
+    const fn limit(self) -> Option<&'static str> {
+        Some(match self {
+            Self::MessageTooBig => "Limits::message",
+            Self::TooManyFragments => "Limits::fragments",
+            Self::PongTimeout => "Timeouts::pong",
+            Self::TooManyControlFrames => "ControlRate",
+            Self::TooManyCompressed => "PoolLimits::lent",
+            _ => return None,
+        })
+    }
+}
+
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_with_section(f, self.text(), self.section())
+        write_with_section(f, self.text(), self.section())?;
+        write_limit(f, self.limit())
     }
+}
+
+/// Which limit it was, if it was one.
+pub(crate) fn write_limit(f: &mut fmt::Formatter<'_>, limit: Option<&str>) -> fmt::Result {
+    limit.map_or(Ok(()), |limit| write!(f, "; the limit is `{limit}`"))
 }
 
 /// A text, and the section that it stands on: of RFC 6455, if it names no other.

@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::NoRoom;
 use super::head::{BadHeader, HeadError, Repeated};
+use crate::error::{write_limit, write_with_section};
 
 /// Builds [`RequestError`] and its methods from one table.
 macro_rules! request_errors {
@@ -100,7 +101,13 @@ impl RequestError {
 
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (status {})", self.text(), self.status())
+        write!(f, "{} (status {})", self.text(), self.status())?;
+        let limit = match self {
+            Self::HeadTooLarge => Some("HeadLimits::bytes"),
+            Self::TooManyHeaders => Some("HeadLimits::headers"),
+            _ => None,
+        };
+        write_limit(f, limit)
     }
 }
 
@@ -184,7 +191,13 @@ impl fmt::Display for ResponseError {
             Self::Compression => "the response's permessage-deflate is invalid or answers no offer",
             Self::Protocol => "the server chose a subprotocol that was not asked for",
         };
-        crate::error::write_with_section(f, text, self.section())
+        write_with_section(f, text, self.section())?;
+        let limit = match self {
+            Self::HeadTooLarge => Some("HeadLimits::bytes"),
+            Self::TooManyHeaders => Some("HeadLimits::headers"),
+            _ => None,
+        };
+        write_limit(f, limit)
     }
 }
 
