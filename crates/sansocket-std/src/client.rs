@@ -1,7 +1,7 @@
 //! Opening connections.
 
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use sansocket::handshake::{ClientHandshake, ClientRequest, HeadLimits, ResponseProgress, Uri};
@@ -10,6 +10,7 @@ use sansocket::{Client, Either, Limits, Negotiated, RandomKeys, Timeouts};
 use sansocket_stream::Compression;
 use sansocket_stream::{ConnectError, ResponseHead};
 
+use crate::eyeballs;
 use crate::outbox::Outbox;
 use crate::stream::{Socket, Stream};
 use crate::timing::{Limit, read_within};
@@ -145,7 +146,10 @@ impl<'a> ConnectOptions<'a> {
         self
     }
 
-    /// Resolves the host, connects to the first of its addresses that answers, and performs the opening handshake.
+    /// Resolves the host, connects to the first of its addresses that answers (RFC 8305), and performs the opening handshake.
+    ///
+    /// A host with several addresses takes a thread for each that is tried. One that was too slow ends by itself, within the limit for
+    /// opening.
     ///
     /// # Errors
     ///
@@ -157,7 +161,7 @@ impl<'a> ConnectOptions<'a> {
             return Err(ConnectError::TlsUnsupported);
         }
         let limit = Limit::after(self.settings.timeouts.open);
-        let stream = connect_tcp(&uri, limit)
+        let stream = eyeballs::connect(uri.host(), uri.port(), limit)
             .map_err(|source| ConnectError::Connect { to: format!("{}:{}", uri.host(), uri.port()), source })?;
         let mut outbox = Outbox::new(WriteLimit::of(&stream)?);
         let socket = self.secure(stream, &uri, limit, &mut outbox.limit)?;
@@ -249,26 +253,6 @@ impl<'a> ConnectOptions<'a> {
 
 const fn role() -> Either<RandomKeys> {
     Either::Client(Client::new(RandomKeys))
-}
-
-/// Tries the host's addresses in turn. Each gets its share of the time that is left, so that one that never answers leaves some to the
-/// next.
-fn connect_tcp(uri: &Uri<'_>, limit: Limit) -> io::Result<TcpStream> {
-    let host = uri.host().trim_start_matches('[').trim_end_matches(']');
-    let mut addresses = (host, uri.port()).to_socket_addrs()?;
-    let mut result = Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
-    while let Some(address) = addresses.next() {
-        let share = u32::try_from(addresses.size_hint().0.saturating_add(1)).unwrap_or(u32::MAX);
-        result = match limit.left() {
-            Some(left) if left.is_zero() => Err(io::ErrorKind::TimedOut.into()),
-            Some(left) => TcpStream::connect_timeout(&address, left / share),
-            None => TcpStream::connect(address),
-        };
-        if result.is_ok() {
-            break;
-        }
-    }
-    result
 }
 
 /// Receives the response, and says where the first frames begin behind it.

@@ -62,6 +62,7 @@
 //! | `tls` | no | `wss://`, `TlsStream`, by rustls |
 
 mod client;
+mod eyeballs;
 mod layer;
 mod outbox;
 mod receiver;
@@ -128,6 +129,8 @@ mod docs {
     struct Embedding;
     #[doc = include_str!("../../../docs/faq.md")]
     struct Faq;
+    #[doc = include_str!("../../../docs/faq/tokio.md")]
+    struct FaqTokio;
     #[doc = include_str!("../../../docs/from-tungstenite.md")]
     struct FromTungstenite;
 }

@@ -2,10 +2,11 @@
 //!
 //! Nothing here reads or writes. [`Inbox`] is the receiving side: a buffer that the adapter fills, and messages that are lent out of it.
 //! [`Compression`], [`Sender`] and [`Receiver`] are permessage-deflate, or its absence without feature `deflate`. [`frames`] and [`queue_frame`]
-//! cut long messages. The errors are those that both adapters give.
+//! cut long messages. [`in_turns`] orders the addresses of a host. The errors are those that both adapters give.
 //!
 //! Made for these two: whoever embeds the engine by himself is better served by the engine's own types.
 
+mod addresses;
 #[cfg(feature = "deflate")]
 #[path = "deflate.rs"]
 mod codec;
@@ -17,6 +18,7 @@ mod frames;
 mod inbox;
 mod spare;
 
+pub use addresses::{ATTEMPT_DELAY, in_turns};
 pub use codec::{Compression, Fragment, Receiver, Sender, supported, supported_answer};
 pub use error::{AcceptError, ConnectError, Error, ResponseHead};
 pub use frames::{FRAME, Frame, GATHERED, frames, queue, queue_frame};
