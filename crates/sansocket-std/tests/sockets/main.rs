@@ -6,9 +6,13 @@ mod common;
 mod compression;
 #[cfg(feature = "deflate")]
 mod compression_bounds;
+mod flushing;
+mod long;
 mod messages;
 mod opening;
+mod peak;
 mod reading;
+mod script;
 mod timing;
 #[cfg(feature = "tls")]
 mod tls;
