@@ -1,6 +1,7 @@
 //! How often is written, how much is copied, and what is allocated and held.
 
 mod memory;
+mod order;
 #[path = "../support/wire.rs"]
 #[allow(dead_code, reason = "shared by several test crates")]
 mod wire;
