@@ -4,7 +4,7 @@ use allocation_counter::measure;
 use sansocket_mio::{Common, Driver, Event, Settings};
 use sansocket_testkit::{BINARY, PING, TEXT};
 
-use crate::fake::{Coming, Fake, masked, noise, open};
+use crate::fake::{Coming, Fake, Going, masked, noise, open};
 
 /// An echo's turn that keeps no record.
 fn turn(driver: &mut Driver<Fake>, common: &mut Common, buffer: &mut [u8]) {
@@ -17,7 +17,7 @@ fn turn(driver: &mut Driver<Fake>, common: &mut Common, buffer: &mut [u8]) {
                 let _ = turn.send(message.as_message()).unwrap();
                 turn.reuse(message);
             }
-            Event::Ping => {}
+            Event::Ping | Event::Drained => {}
             event => panic!("{event:?}"),
         }
     }
@@ -73,5 +73,31 @@ fn messages_of_16_kib_that_are_cut_by_reads_are_joined_in_memory_that_was_used_b
         let packets: Vec<_> = bytes.chunks(5000).map(Vec::from).collect();
         // For four rounds of which three are counted: what only few connections need at a time is not kept for them.
         assert!(allocations(&packets) <= 3, "{}", allocations(&packets));
+    }
+}
+
+#[test]
+fn behind_a_long_message_that_had_to_wait_for_the_socket_nothing_more_is_held_than_before() {
+    const LEN: usize = 1 << 20;
+    let mut rig = open(Settings::DEFAULT, 64 * 1024);
+    rig.stream().written.reserve(4 * LEN);
+    for round in 0..3 {
+        let info = measure(|| {
+            rig.stream().push(Coming::Bytes(masked(BINARY, noise(LEN))));
+            rig.stream().going.push_back(Going::Takes(1000));
+            turn(&mut rig.driver, &mut rig.common, &mut rig.buffer);
+            while rig.driver.may_read() {
+                turn(&mut rig.driver, &mut rig.common, &mut rig.buffer);
+            }
+            assert!(rig.driver.queued() > LEN / 2, "{}", rig.driver.queued());
+            let mut turn = rig.driver.turn(&mut rig.common);
+            turn.on_writable();
+            drop(turn);
+            assert_eq!(rig.driver.queued(), 0);
+        });
+        assert!(info.bytes_max > LEN as u64, "{info:?}");
+        // The first time, the loop takes what it keeps for all of its connections.
+        let most = if round == 0 { 256 * 1024 } else { 0 };
+        assert!(info.bytes_current <= most, "round {round}: {} bytes", info.bytes_current);
     }
 }

@@ -13,6 +13,7 @@ mod compressed_properties;
 mod compression;
 mod counts;
 mod fake;
+mod page;
 #[cfg(feature = "deflate")]
 #[path = "../peer/mod.rs"]
 mod peer;
