@@ -3,7 +3,6 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
@@ -299,6 +298,8 @@ fn cve_2020_35896_what_is_queued_for_a_peer_that_does_not_read_is_bounded() {
 #[cfg(feature = "tls")]
 #[test]
 fn cve_2020_11050_cve_2020_15133_cve_2020_15134_a_certificate_that_is_not_the_hosts_is_refused() {
+    use std::sync::mpsc::channel;
+
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
     use sansocket_std::{TlsAcceptor, TlsConnector, TlsError, TlsStream};
 
