@@ -9,9 +9,13 @@
 //! | `feed.rs` | one connection over a stream cut at given points |
 //! | `peer.rs` | one connection and verbs that say what is expected of it |
 //! | `pair.rs` | a server and a client on a fake wire |
+//! | `faults.rs` | a transport that fails as a program says |
+//! | `conversation.rs` | a conversation with a bit of everything, and what is to be left of it where its transport fails |
 //!
 //! Nothing here shares code with the engine but its public types, and nothing sleeps.
 
+pub mod conversation;
+pub mod faults;
 mod feed;
 mod frame;
 pub mod naive;

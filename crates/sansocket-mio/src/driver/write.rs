@@ -110,7 +110,8 @@ impl<S: Stream> Driver<S> {
         end_turn(common);
         self.write_out(common);
         self.write_queue();
-        if self.writing == Writing::Free
+        // Until nothing interrupts it: what a stream holds back is no event's matter.
+        while self.writing == Writing::Free
             && let Err(error) = self.stream.flush()
         {
             self.cannot_write(error);

@@ -1,0 +1,235 @@
+//! A driver over a transport with faults, and a loop that wakes it only where something has changed.
+
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
+use sansocket_mio::{
+    Answer, ClientRequest, CloseCode, Common, Driver, Event, OpenError, Settings, Stream, Timeouts, Uri,
+};
+use sansocket_testkit::conversation::{Conversation, LAST, REQUEST, Story};
+use sansocket_testkit::faults::{Program, Transport};
+use sansocket_testkit::{Message, Received, Side};
+
+/// How a driver is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// How long the buffer is that is read into.
+    pub(crate) buffer: usize,
+    /// Whether a read fills several slices.
+    pub(crate) vectored: bool,
+    /// Whether messages above so many bytes come in parts.
+    pub(crate) whole: usize,
+    /// Whether it closes first, behind the last message.
+    pub(crate) closes: bool,
+}
+
+impl Manner {
+    pub(crate) const DEFAULT: Self = Self { buffer: 700, vectored: true, whole: usize::MAX, closes: false };
+}
+
+struct Faulty {
+    transport: Transport,
+    vectored: bool,
+    /// Whether somebody was told that there is nothing to read, or no room to write, and is to be woken.
+    read_edge: bool,
+    write_edge: bool,
+}
+
+impl Faulty {
+    /// What the system says next: readable, and whether behind the last bytes; writable.
+    fn event(&mut self) -> Option<(bool, bool, bool)> {
+        let readable = self.read_edge && !self.transport.is_waiting();
+        let writable = self.write_edge;
+        self.read_edge &= !readable;
+        self.write_edge = false;
+        (readable || writable).then(|| (readable, readable && self.transport.is_at_end(), writable))
+    }
+
+    fn take(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let given: usize = slices.iter().map(|slice| slice.len()).sum();
+        let result = self.transport.write(slices);
+        self.write_edge |= match result {
+            Ok(count) => count < given,
+            Err(kind) => kind == io::ErrorKind::WouldBlock,
+        };
+        Ok(result?)
+    }
+}
+
+impl Read for Faulty {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let result = self.transport.read(buffer);
+        // A short read says that there is no more, and what comes next is an event. One that fits exactly does not.
+        self.read_edge |= match result {
+            Ok(count) => count < buffer.len(),
+            Err(kind) => kind == io::ErrorKind::WouldBlock,
+        };
+        Ok(result?)
+    }
+
+    fn read_vectored(&mut self, slices: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let mut all = vec![0; slices.iter().map(|slice| slice.len()).sum()];
+        let count = self.read(&mut all)?;
+        let mut rest = &all[..count];
+        for slice in slices {
+            let (here, behind) = rest.split_at(rest.len().min(slice.len()));
+            slice[..here.len()].copy_from_slice(here);
+            rest = behind;
+        }
+        Ok(count)
+    }
+}
+
+impl Write for Faulty {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.take(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.take(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.transport.flush();
+        self.write_edge |= result == Err(io::ErrorKind::WouldBlock);
+        Ok(result?)
+    }
+}
+
+impl Source for Faulty {
+    fn register(&mut self, _: &Registry, _: Token, _: Interest) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn reregister(&mut self, _: &Registry, _: Token, _: Interest) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn deregister(&mut self, _: &Registry) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Faulty {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.transport.shut();
+        Ok(())
+    }
+
+    fn reads_vectored(&self) -> bool {
+        self.vectored
+    }
+}
+
+fn settings(manner: Manner) -> Settings {
+    Settings {
+        timeouts: Timeouts::NONE,
+        whole: manner.whole,
+        #[cfg(feature = "deflate")]
+        compression: Some(sansocket_mio::deflate::Config::DEFAULT),
+        ..Settings::DEFAULT
+    }
+}
+
+/// Whether the adapter compresses here.
+pub(crate) const COMPRESSES: bool = cfg!(feature = "deflate");
+
+/// Lets a driver have the conversation over a transport with these faults.
+pub(crate) fn run(conversation: &Conversation, program: &Program, manner: Manner) -> Story {
+    let mut common = Common::new(settings(manner));
+    let transport = Transport::new(conversation.side(), REQUEST, conversation.frames(), program.clone());
+    let stream = Faulty { transport, vectored: manner.vectored, read_edge: true, write_edge: true };
+    let mut driver = match conversation.side() {
+        Side::Server => Driver::server(stream, &common),
+        Side::Client => {
+            let uri = Uri::parse("ws://localhost/chat").unwrap();
+            Driver::client(stream, &ClientRequest::new(&uri), &common).unwrap()
+        }
+    };
+    let mut buffer = vec![0; manner.buffer];
+    let mut listener = Listener { closes: manner.closes, ..Listener::default() };
+    for turn in 0.. {
+        assert!(turn < 1_000_000, "the driver spins");
+        let event = match driver.stream_mut().event() {
+            _ if driver.is_finished() => break,
+            Some(event) => event,
+            None if driver.wants_turn() => (false, false, false),
+            None => break,
+        };
+        listener.turn(&mut driver, &mut common, &mut buffer, event);
+    }
+    let is_finished = driver.is_finished();
+    // Whoever takes one more turn does no harm.
+    listener.turn(&mut driver, &mut common, &mut buffer, (false, false, false));
+    let Listener { not_opened, received, endings, error, .. } = listener;
+    let transport = driver.stream().transport.clone();
+    Story { not_opened, received, endings, error, is_finished, transport }
+}
+
+#[derive(Default)]
+struct Listener {
+    closes: bool,
+    not_opened: Vec<String>,
+    received: Vec<Received>,
+    endings: Vec<sansocket_mio::Ending>,
+    error: Option<io::ErrorKind>,
+    part: Vec<u8>,
+}
+
+impl Listener {
+    fn turn(
+        &mut self,
+        driver: &mut Driver<Faulty>,
+        common: &mut Common,
+        buffer: &mut [u8],
+        (readable, read_closed, writable): (bool, bool, bool),
+    ) {
+        let mut has_ended = false;
+        let mut turn = driver.turn(common);
+        if writable {
+            turn.on_writable();
+        }
+        if readable {
+            turn.on_readable(read_closed);
+        }
+        let mut input = turn.read(buffer);
+        while let Some(event) = turn.next(&mut input) {
+            match event {
+                Event::Request(request) => turn.answer(Some(&request), &Answer::accept()),
+                Event::Open(_) | Event::Drained => {}
+                Event::NotOpened(OpenError::Io(error)) => self.not_opened.push(format!("{:?}", error.kind())),
+                Event::NotOpened(error) => self.not_opened.push(format!("{error:?}")),
+                Event::Message(message) => {
+                    let lent = message.as_message();
+                    let (kind, bytes) = (lent.kind(), lent.as_bytes().to_vec());
+                    let is_last = bytes == LAST.as_bytes();
+                    self.received.push(Received::Message(Message { kind, bytes }));
+                    let _ = turn.send(lent);
+                    if is_last && self.closes {
+                        turn.close(Some(CloseCode::NORMAL), "").unwrap();
+                    }
+                }
+                Event::Part(part) => {
+                    self.part.extend_from_slice(part.as_bytes());
+                    if part.is_last() {
+                        let bytes = std::mem::take(&mut self.part);
+                        let _ = turn.send(&bytes);
+                        self.received.push(Received::Message(Message { kind: part.kind(), bytes }));
+                    }
+                }
+                Event::Ping => self.received.push(Received::Ping(turn.control().to_vec())),
+                Event::Pong => self.received.push(Received::Pong(turn.control().to_vec())),
+                Event::End(ending) => {
+                    self.endings.push(ending);
+                    has_ended = true;
+                }
+                _ => unreachable!("an event that this test does not know"),
+            }
+        }
+        drop(turn);
+        if has_ended {
+            self.error = driver.error().map(io::Error::kind);
+        }
+    }
+}

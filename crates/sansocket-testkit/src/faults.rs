@@ -1,0 +1,304 @@
+//! A transport in memory that does what a program of faults says: it delays, splits, interrupts, and is cut.
+//!
+//! It is no stream by itself: each adapter wraps it in one of its kind.
+
+use std::io::{ErrorKind, IoSlice};
+
+use sansocket::handshake::{Accept, RequestProgress, ServerHandshake};
+
+use crate::{Side, conversation};
+
+/// What a transport is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Some bytes of the peer's.
+    Read,
+    /// To take some bytes.
+    Write,
+    /// To let go of what it has taken.
+    Flush,
+}
+
+impl Call {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Flush];
+}
+
+/// What becomes of a call. None of these loses anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It moves up to so many bytes, and one at least.
+    UpTo(usize),
+    /// It would block.
+    Later,
+    /// It was interrupted.
+    Interrupted,
+}
+
+/// How a transport breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Break {
+    /// Reads find the end of the stream, as where the peer has shut down writing. Writes go on.
+    End,
+    /// The call fails so, then reads find the end, and writes a broken pipe: sockets tell of an error once.
+    Once(ErrorKind),
+    /// This call and every further one fail so.
+    ForEver(ErrorKind),
+    /// Writes and flushes fail so from then on; reads go on.
+    Writing(ErrorKind),
+}
+
+/// When it breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Point {
+    /// With the first read behind so many bytes.
+    Received(usize),
+    /// With the first write behind so many bytes.
+    Sent(usize),
+    /// With this call; the first one is number 0.
+    Call(Call, usize),
+}
+
+/// What a transport does.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// What becomes of each kind of call, in the order of [`Call::ALL`], over and over; all of it, if this is empty. Not all of a kind may be put off.
+    pub turns: [Vec<Turn>; 3],
+    /// When and how it breaks.
+    pub cut: Option<(Point, Break)>,
+}
+
+impl Program {
+    /// One that breaks, and does nothing else.
+    pub fn cut(point: Point, how: Break) -> Self {
+        Self { cut: Some((point, how)), ..Self::default() }
+    }
+}
+
+/// The transport, and the peer behind it: that sends what it was told, whatever it gets, and then ends the stream.
+#[derive(Clone, Debug)]
+pub struct Transport {
+    program: Program,
+    incoming: Vec<u8>,
+    /// What a server sends behind its answer to the request, as long as that has not come.
+    behind_request: Option<Vec<u8>>,
+    /// Whether the peer does not end the stream before it has heard more.
+    waits_for_writes: bool,
+    received: usize,
+    written: Vec<u8>,
+    /// How much of it has left: it is held back until it is flushed.
+    flushed: usize,
+    calls: [usize; 3],
+    broken: Option<Break>,
+    /// How many calls there were since it has told that it is broken, or at its end.
+    calls_behind_end: usize,
+    has_told_end: bool,
+    is_shut: bool,
+}
+
+impl Transport {
+    /// The transport of `side`, whose peer sends `request` if it is a client, and then `frames`.
+    pub fn new(side: Side, request: &[u8], frames: &[u8], program: Program) -> Self {
+        let (incoming, behind_request) = match side {
+            Side::Server => ([request, frames].concat(), None),
+            Side::Client => (Vec::new(), Some(frames.to_vec())),
+        };
+        Self {
+            program,
+            incoming,
+            behind_request,
+            waits_for_writes: side == Side::Client,
+            received: 0,
+            written: Vec::new(),
+            flushed: 0,
+            calls: [0; 3],
+            broken: None,
+            calls_behind_end: 0,
+            has_told_end: false,
+            is_shut: false,
+        }
+    }
+
+    /// All that was written.
+    pub fn written(&self) -> &[u8] {
+        &self.written
+    }
+
+    /// Whether all that was written has left.
+    pub const fn is_flushed(&self) -> bool {
+        self.flushed == self.written.len()
+    }
+
+    /// How many bytes were read.
+    pub const fn received(&self) -> usize {
+        self.received
+    }
+
+    /// How many calls of this kind there were.
+    pub const fn calls(&self, call: Call) -> usize {
+        self.calls[call as usize]
+    }
+
+    /// How many calls there were behind the one that has told of the end, or of what broke it.
+    pub const fn calls_behind_end(&self) -> usize {
+        self.calls_behind_end
+    }
+
+    /// All that has come to be read so far, read or not.
+    pub(crate) fn incoming_so_far(&self) -> &[u8] {
+        &self.incoming[..self.received]
+    }
+
+    /// Whether nothing comes behind what was read but the end.
+    pub fn is_at_end(&self) -> bool {
+        let cut = match self.program.cut {
+            Some((Point::Received(cut), _)) => cut.min(self.incoming.len()),
+            _ => self.incoming.len(),
+        };
+        self.received >= cut && !self.is_waiting()
+    }
+
+    /// Whether nothing comes before something is written: the request, or a client's Close, behind which the server ends the stream.
+    pub fn is_waiting(&self) -> bool {
+        self.received == self.incoming.len() && self.waits_for_writes && self.broken.is_none()
+    }
+
+    /// Whether nothing more will be written to it.
+    pub const fn is_shut(&self) -> bool {
+        self.is_shut
+    }
+
+    /// Reads.
+    ///
+    /// # Errors
+    ///
+    /// As the program says.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+        let Some(most) = self.begin(Call::Read)? else { return Ok(0) };
+        let left = &self.incoming[self.received..];
+        let mut count = most.min(buffer.len()).min(left.len());
+        if let Some((Point::Received(cut), _)) = self.program.cut {
+            count = count.min(cut - self.received);
+        }
+        if left.is_empty() && self.is_waiting() {
+            return Err(ErrorKind::WouldBlock);
+        }
+        self.has_told_end |= left.is_empty();
+        buffer[..count].copy_from_slice(&left[..count]);
+        self.received += count;
+        Ok(count)
+    }
+
+    /// Writes.
+    ///
+    /// # Errors
+    ///
+    /// As the program says.
+    ///
+    /// # Panics
+    ///
+    /// If it was shut.
+    pub fn write(&mut self, slices: &[IoSlice<'_>]) -> Result<usize, ErrorKind> {
+        assert!(!self.is_shut, "written behind the end");
+        let mut left = self.begin(Call::Write)?.unwrap_or_default();
+        if let Some((Point::Sent(cut), _)) = self.program.cut {
+            left = left.min(cut - self.written.len());
+        }
+        let before = self.written.len();
+        for slice in slices {
+            let part = &slice[..slice.len().min(left)];
+            self.written.extend_from_slice(part);
+            left -= part.len();
+        }
+        Ok(self.written.len() - before)
+    }
+
+    /// Flushes.
+    ///
+    /// # Errors
+    ///
+    /// As the program says.
+    pub fn flush(&mut self) -> Result<(), ErrorKind> {
+        self.begin(Call::Flush)?;
+        self.flushed = self.written.len();
+        if self.behind_request.is_some()
+            && let Some(answer) = answered(&self.written)
+        {
+            self.incoming.extend(answer);
+            self.incoming.extend(self.behind_request.take().unwrap_or_default());
+        }
+        if self.waits_for_writes && self.behind_request.is_none() {
+            self.waits_for_writes = !conversation::ends_with_close(&self.written);
+        }
+        Ok(())
+    }
+
+    /// Ends what this side writes. What was held back leaves.
+    pub const fn shut(&mut self) {
+        self.flushed = self.written.len();
+        self.is_shut = true;
+    }
+
+    /// A call: how much it may move. `None`: it finds the end.
+    fn begin(&mut self, call: Call) -> Result<Option<usize>, ErrorKind> {
+        let number = self.calls[call as usize];
+        self.calls[call as usize] += 1;
+        self.calls_behind_end += usize::from(self.has_told_end);
+        if let Some(how) = self.broken {
+            return self.fail(call, how);
+        }
+        if let Some((point, how)) = self.program.cut
+            && match point {
+                Point::Received(count) => call == Call::Read && self.received == count,
+                Point::Sent(count) => call == Call::Write && self.written.len() == count,
+                Point::Call(which, at) => call == which && number >= at,
+            }
+        {
+            if let Break::Once(kind) = how {
+                self.broken = Some(how);
+                self.has_told_end = true;
+                return Err(kind);
+            }
+            self.broken = Some(how);
+            return self.fail(call, how);
+        }
+        let turns = &self.program.turns[call as usize];
+        match turns.get(number % turns.len().max(1)) {
+            None => Ok(Some(usize::MAX)),
+            Some(&Turn::UpTo(most)) => Ok(Some(most.max(1))),
+            Some(Turn::Later) => Err(ErrorKind::WouldBlock),
+            Some(Turn::Interrupted) => Err(ErrorKind::Interrupted),
+        }
+    }
+
+    /// A call to what is broken.
+    fn fail(&mut self, call: Call, how: Break) -> Result<Option<usize>, ErrorKind> {
+        match (how, call) {
+            (Break::End | Break::Once(_), Call::Read) => {
+                self.has_told_end = true;
+                Ok(None)
+            }
+            (Break::End, _) | (Break::Writing(_), Call::Read) => Ok(Some(usize::MAX)),
+            (Break::Once(_), _) => Err(ErrorKind::BrokenPipe),
+            (Break::Writing(kind), _) => Err(kind),
+            (Break::ForEver(kind), _) => {
+                self.has_told_end = true;
+                Err(kind)
+            }
+        }
+    }
+}
+
+/// A server's answer, once the request is whole.
+fn answered(written: &[u8]) -> Option<Vec<u8>> {
+    let mut answer = Vec::new();
+    match ServerHandshake::new().receive(written, &mut answer) {
+        RequestProgress::Request(request) => {
+            let policy = sansocket::deflate::Policy::DEFAULT;
+            request.accept(&Accept::new().compression(policy), &mut answer).expect("it is a good answer");
+            Some(answer)
+        }
+        RequestProgress::Incomplete => None,
+        RequestProgress::Refused(error) => panic!("the client's request is bad: {error}"),
+    }
+}
