@@ -10,10 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::Context;
-use clap::Args;
-use sansocket_std::{CloseCode, ConnectOptions, Error, Message, Reader, SendError, TlsConnector, Writer};
+use clap::{Args, ValueEnum};
+use sansocket_std::{
+    CloseCode, ConnectOptions, Error, Message, ProtocolError, Reader, SendError, Timeouts, TlsConnector, Writer,
+};
 
 use crate::compression::Compression;
+use crate::seconds::{Seconds, seconds};
 use crate::trace::tracer;
 use crate::trust::Trust;
 
@@ -24,12 +27,12 @@ Exit codes:
   1  the connection could not be opened
   2  wrong arguments, or input that is not UTF-8
   3  the server violated the protocol
-  4  the connection was lost
+  4  the connection was lost, or the server was silent for too long
   5  the server closed with a code other than 1000 and 1001";
 
 /// Connects, sends each line of the input as a text message and prints what arrives: text as it is, binary messages in hex.
 ///
-/// At the end of the input the connection is closed, and what the server still sends is printed.
+/// Pings are sent and answered whether lines are typed or not. It does not connect again: a script can, by the exit code.
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Connect {
@@ -48,6 +51,14 @@ pub(crate) struct Connect {
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
 
+    /// What to do at the end of the input.
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "close")]
+    on_eof: OnEof,
+
+    /// After how many seconds of silence the server is asked with a ping whether it is still there, and as many later given up; 0 for never.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    ping_interval: Seconds,
+
     #[command(flatten)]
     compression: Compression,
 
@@ -59,6 +70,16 @@ pub(crate) struct Connect {
     trace: bool,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OnEof {
+    /// Close, and print what the server still sends until it has answered
+    Close,
+    /// Go on printing until the server closes
+    Keep,
+    /// Close and leave, whatever the server still sends
+    Exit,
+}
+
 fn parse_header(header: &str) -> Result<(String, String), String> {
     let (name, value) = header.split_once(':').ok_or("a header is written NAME:VALUE")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
@@ -68,7 +89,9 @@ impl Connect {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let protocols: Vec<_> = self.protocols.iter().map(String::as_str).collect();
-        let mut options = ConnectOptions::new().headers(&headers).protocols(&protocols);
+        let Seconds(silence) = self.ping_interval;
+        let timeouts = Timeouts { ping: silence, pong: silence, ..Timeouts::DEFAULT };
+        let mut options = ConnectOptions::new().headers(&headers).protocols(&protocols).timeouts(timeouts);
         if let Some(origin) = &self.origin {
             options = options.origin(origin);
         }
@@ -90,13 +113,22 @@ impl Connect {
         close_on_signal(writer.clone())?;
         thread::spawn({
             let bad_input = Arc::clone(&bad_input);
+            let on_eof = self.on_eof;
             move || {
-                if let Err(error) = send_lines(&writer) {
-                    eprintln!("sansocket: {error:#}");
-                    bad_input.store(true, Ordering::SeqCst);
+                match send_lines(&writer) {
+                    Ok(End::OfConnection) => return,
+                    Ok(End::OfInput) if matches!(on_eof, OnEof::Keep) => return,
+                    Ok(End::OfInput) => {}
+                    Err(error) => {
+                        eprintln!("sansocket: {error:#}");
+                        bad_input.store(true, Ordering::SeqCst);
+                    }
                 }
-                // At the end of the input. If the connection is closing already, nothing is to be done.
-                let _ = writer.start_close(CloseCode::NORMAL, "");
+                let closed = writer.start_close(CloseCode::NORMAL, "");
+                // Otherwise the connection has ended, and how is told by what reads it.
+                if matches!(on_eof, OnEof::Exit) && closed.is_ok() {
+                    std::process::exit(if bad_input.load(Ordering::SeqCst) { 2 } else { 0 });
+                }
             }
         });
         let code = print_messages(&mut reader)?;
@@ -128,7 +160,13 @@ fn close_on_signal(writer: Writer<TcpStream>) -> anyhow::Result<()> {
     .context("cannot listen for Ctrl-C")
 }
 
-fn send_lines(writer: &Writer<TcpStream>) -> anyhow::Result<()> {
+/// Why there are no more lines to be sent.
+enum End {
+    OfInput,
+    OfConnection,
+}
+
+fn send_lines(writer: &Writer<TcpStream>) -> anyhow::Result<End> {
     for (number, line) in (1..).zip(io::stdin().lock().split(b'\n')) {
         let mut line = line.context("cannot read the input")?;
         if line.ends_with(b"\r") {
@@ -138,11 +176,11 @@ fn send_lines(writer: &Writer<TcpStream>) -> anyhow::Result<()> {
         match writer.send(&text) {
             Ok(()) => {}
             // How the connection ended is told by what reads it.
-            Err(Error::Send(SendError::Closing) | Error::Io(_)) => return Ok(()),
+            Err(Error::Send(SendError::Closing) | Error::Io(_)) => return Ok(End::OfConnection),
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    Ok(End::OfInput)
 }
 
 /// Prints until the end, says on the standard error how that came, and gives the exit code.
@@ -155,7 +193,10 @@ fn print_messages(reader: &mut Reader<TcpStream>) -> anyhow::Result<u8> {
             Ok(None) => break,
             Err(error) => {
                 eprintln!("sansocket: {error}");
-                return Ok(if matches!(error, Error::Violation(_)) { 3 } else { 4 });
+                return Ok(match error {
+                    Error::Violation(violation) if violation != ProtocolError::PongTimeout => 3,
+                    _ => 4,
+                });
             }
         };
         match printed.and_then(|()| stdout.flush()) {

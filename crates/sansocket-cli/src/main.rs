@@ -3,6 +3,7 @@
 mod bench;
 mod compression;
 mod connect;
+mod seconds;
 mod serve;
 mod trace;
 mod trust;

@@ -17,6 +17,7 @@ use sansocket::{Limits, Timeouts};
 use sansocket_mio::TlsAcceptor;
 
 use crate::compression::Compression;
+use crate::seconds::{Seconds, seconds};
 
 /// How long clients get to answer the server's Close.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -77,16 +78,6 @@ enum Backend {
     Mio,
     Std,
     Tokio,
-}
-
-/// A time limit; `None`: there is none.
-#[derive(Clone, Copy, Debug)]
-struct Seconds(Option<Duration>);
-
-fn seconds(text: &str) -> Result<Seconds, String> {
-    let seconds: f64 = text.parse().map_err(|_| String::from("not a number of seconds"))?;
-    let duration = Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?;
-    Ok(Seconds((!duration.is_zero()).then_some(duration)))
 }
 
 fn threads(text: &str) -> Result<usize, String> {

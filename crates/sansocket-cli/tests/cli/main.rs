@@ -2,6 +2,7 @@
 
 mod bench;
 mod bench_rate;
+mod connect;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
