@@ -58,43 +58,43 @@ fn a_ping_that_comes_while_a_long_message_is_sent_is_answered_before_its_last_fr
     });
 
     // The message is under way.
-    let mut first = [0; 10];
-    client.read_exact(&mut first).unwrap();
-    assert_eq!(first[..2], [0x02, 127]);
+    let (first, payload) = read_frame(&mut client);
+    assert_eq!(first, 0x02);
+    let (mut len, mut pongs) = (payload.len(), 0);
     client.write_all(&[masked(0x89, b"there?"), masked(0x81, b"go on")].concat()).unwrap();
     // The server has read the ping, and the client has read nothing more.
     has_heard.recv().unwrap();
-    let mut rest = vec![0; usize::from(u16::from_be_bytes([first[8], first[9]])) + (usize::from(first[7]) << 16)];
-    client.read_exact(&mut rest).unwrap();
-    let (mut len, mut pongs) = (rest.len(), 0);
     while len < LEN {
-        let mut head = [0; 2];
-        client.read_exact(&mut head).unwrap();
-        let payload = match head[1] {
-            126 => {
-                let mut bytes = [0; 2];
-                client.read_exact(&mut bytes).unwrap();
-                usize::from(u16::from_be_bytes(bytes))
+        match read_frame(&mut client) {
+            (0x8A, payload) => {
+                assert_eq!(payload, b"there?");
+                pongs += 1;
             }
-            127 => {
-                let mut bytes = [0; 8];
-                client.read_exact(&mut bytes).unwrap();
-                usize::try_from(u64::from_be_bytes(bytes)).unwrap()
+            (first, payload) => {
+                assert_eq!(first & 0x0F, 0, "a continuation");
+                len += payload.len();
             }
-            short => usize::from(short),
-        };
-        rest.resize(payload, 0);
-        client.read_exact(&mut rest).unwrap();
-        if head[0] == 0x8A {
-            assert_eq!(rest, b"there?");
-            pongs += 1;
-        } else {
-            assert_eq!(head[0] & 0x0F, 0, "a continuation");
-            len += payload;
         }
     }
     assert_eq!(pongs, 1, "before the last frame");
     sending.join().unwrap().unwrap();
     client.write_all(&masked(0x88, b"")).unwrap();
     reading.join().unwrap().unwrap();
+}
+
+/// The first byte of a server's frame, and its payload.
+fn read_frame(stream: &mut impl Read) -> (u8, Vec<u8>) {
+    let mut read = |len| {
+        let mut bytes = vec![0; len];
+        stream.read_exact(&mut bytes).unwrap();
+        bytes
+    };
+    let head = read(2);
+    let longer = match head[1] {
+        126 => 2,
+        127 => 8,
+        _ => 0,
+    };
+    let len = read(longer).iter().fold(0, |len, &byte| len << 8 | usize::from(byte));
+    (head[0], read(if longer == 0 { head[1].into() } else { len }))
 }
