@@ -8,6 +8,9 @@
 #[cfg(feature = "alloc")]
 use alloc::{string::String, vec::Vec};
 
+#[cfg(feature = "alloc")]
+use crate::steps;
+
 /// How much is copied at once, in bytes. A multiple of four, so that each step begins with the first byte of a masking key.
 pub(crate) const STEP: usize = 2048;
 
@@ -15,6 +18,7 @@ pub(crate) const STEP: usize = 2048;
 #[cfg(feature = "alloc")]
 #[inline]
 pub(crate) fn copy(from: &[u8], to: &mut [u8]) {
+    steps::count(from.len());
     if from.len() <= STEP {
         to.copy_from_slice(from);
         return;
@@ -27,6 +31,7 @@ pub(crate) fn copy(from: &[u8], to: &mut [u8]) {
 /// Appends all of `bytes`, for which memory was reserved.
 #[cfg(feature = "alloc")]
 pub(crate) fn extend(buffer: &mut Vec<u8>, bytes: &[u8]) {
+    steps::count(bytes.len());
     for step in bytes.chunks(STEP) {
         buffer.extend_from_slice(step);
     }
@@ -35,6 +40,7 @@ pub(crate) fn extend(buffer: &mut Vec<u8>, bytes: &[u8]) {
 /// Appends all of `more`, for which memory was reserved.
 #[cfg(feature = "alloc")]
 pub(crate) fn push_str(text: &mut String, mut more: &str) {
+    steps::count(more.len());
     while more.len() > STEP {
         // A character has at most four bytes, so one of these is a border.
         let border = (STEP - 3..=STEP).rev().find(|&at| more.is_char_boundary(at)).unwrap_or(more.len());

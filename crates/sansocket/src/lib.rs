@@ -110,6 +110,11 @@ mod output;
 #[cfg(feature = "alloc")]
 mod prepared;
 mod role;
+#[cfg(not(feature = "steps"))]
+mod steps;
+#[cfg(feature = "steps")]
+#[doc(hidden)]
+pub mod steps;
 mod utf8;
 
 pub use close::{CloseCode, CloseFrame, MAX_REASON};

@@ -3,6 +3,8 @@
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
+use crate::steps;
+
 /// The most bytes that one call of [`Connection::receive`](crate::Connection::receive) appends: a masked control frame's.
 pub const MAX_REPLY: usize = 2 + 4 + crate::frame::MAX_CONTROL_PAYLOAD;
 
@@ -54,6 +56,7 @@ impl Output for Vec<u8> {
 
     #[inline]
     fn put(&mut self, bytes: &[u8]) -> &mut [u8] {
+        steps::count(bytes.len());
         let start = self.len();
         self.extend_from_slice(bytes);
         &mut self[start..]
@@ -92,6 +95,7 @@ impl Output for SliceOutput<'_> {
 
     #[inline]
     fn put(&mut self, bytes: &[u8]) -> &mut [u8] {
+        steps::count(bytes.len());
         let place = &mut self.memory[self.len..][..bytes.len()];
         place.copy_from_slice(bytes);
         self.len += bytes.len();

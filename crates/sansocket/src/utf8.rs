@@ -5,6 +5,8 @@
 
 use core::str;
 
+use crate::steps;
+
 /// The text is not UTF-8, whatever may follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidUtf8;
@@ -34,6 +36,7 @@ impl CutChar {
     /// Adds up to [`missing`](Self::missing) bytes. Gives the character once it is whole, and is then empty.
     pub(crate) fn extend(&mut self, bytes: &[u8]) -> Result<Option<char>, InvalidUtf8> {
         debug_assert!(bytes.len() <= self.missing());
+        steps::count(bytes.len());
         let mut joined = [0; 4];
         let len = usize::from(self.len);
         let end = len + bytes.len();
@@ -55,6 +58,7 @@ impl CutChar {
     #[inline]
     pub(crate) fn split<'b>(&mut self, bytes: &'b [u8]) -> Result<&'b str, InvalidUtf8> {
         debug_assert!(self.is_empty());
+        steps::count(bytes.len());
         let (whole, cut) = bytes.split_at(bytes.len() - tail_len(bytes));
         if let Err(error) = str::from_utf8(cut) {
             *self = Self::hold(cut, error)?;

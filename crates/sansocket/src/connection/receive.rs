@@ -9,6 +9,7 @@ use crate::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1};
 use crate::mask::{advance_key, apply_mask, apply_mask_to_ascii, is_ascii};
 use crate::output::{MAX_REPLY, Output};
 use crate::role::Role;
+use crate::steps;
 use crate::utf8::InvalidUtf8;
 use crate::{CloseFrame, ProtocolError};
 
@@ -129,6 +130,7 @@ impl<R: Role> Connection<R> {
     pub(super) fn join_header(&self, input: &[u8]) -> ([u8; MAX_HEADER], usize) {
         let held = usize::from(self.held);
         let len = MAX_HEADER.min(held + input.len());
+        steps::count(len);
         let mut joined = [0; MAX_HEADER];
         joined[..held].copy_from_slice(&self.small[..held]);
         joined[held..len].copy_from_slice(&input[..len - held]);
@@ -191,6 +193,7 @@ impl<R: Role> Connection<R> {
         self.keep(frame);
         let held = usize::from(self.held);
         let end = held + bytes.len();
+        steps::count(bytes.len());
         self.small[held..end].copy_from_slice(bytes);
         if frame.payload_left > 0 {
             self.held = small_len(end);

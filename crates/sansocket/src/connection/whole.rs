@@ -9,6 +9,7 @@ use crate::event::{Binary, Event, Kind, Position, Text};
 use crate::mask::{apply_mask, apply_mask_to_ascii};
 use crate::output::Output;
 use crate::role::Role;
+use crate::steps;
 
 impl<R: Role> Connection<R> {
     /// As [`receive`](Self::receive), if next comes a message in one frame of less than 64 KiB that lies in `input` as a whole: then it gives the
@@ -44,6 +45,7 @@ impl<R: Role> Connection<R> {
                 if if masked { apply_mask_to_ascii(payload, key) } else { is_short_ascii(payload) } {
                     Event::Text(Text::ascii(payload, Position::Whole))
                 } else {
+                    steps::count(payload.len());
                     match simdutf8::basic::from_utf8(payload) {
                         Ok(text) => Event::Text(Text::decoded(text, Position::Whole)),
                         Err(_) => self.violation(ProtocolError::InvalidUtf8, &mut &mut *out),

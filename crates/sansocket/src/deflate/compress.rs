@@ -9,7 +9,7 @@ use crate::event::Kind;
 use crate::frame::MAX_HEADER;
 use crate::message::Message;
 use crate::utf8::CutChar;
-use crate::{Connection, Output, Role, SendError};
+use crate::{Connection, Output, Role, SendError, steps};
 
 /// What a flush ends with, and what is not sent at a message's end.
 const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
@@ -338,7 +338,9 @@ impl Compressor {
             let flushed = codec.compress(part, &mut scratch[filled..], DeflateFlush::SyncFlush);
             assert!(flushed != Err(DeflateError::StreamError), "a compressor takes whatever it is given");
             let taken = usize::try_from(codec.total_in() - before.0).unwrap_or(usize::MAX);
-            filled += usize::try_from(codec.total_out() - before.1).unwrap_or(usize::MAX);
+            let made = usize::try_from(codec.total_out() - before.1).unwrap_or(usize::MAX);
+            steps::count(taken.saturating_add(made));
+            filled += made;
             *part = &part[taken..];
             message.pending = filled == scratch.len();
             if message.pending || part.is_empty() {

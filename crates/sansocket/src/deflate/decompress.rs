@@ -7,7 +7,7 @@ use super::pool::{Codec, Held, Pool};
 use crate::event::{Binary, Compressed, Event, Kind, Position, Text};
 use crate::message::Piece;
 use crate::utf8::{CutChar, InvalidUtf8};
-use crate::{Connection, Output, ProtocolError, Role};
+use crate::{Connection, Output, ProtocolError, Role, steps};
 
 /// What a compressor leaves out at a message's end (RFC 7692, 7.2.1), and one byte more, which must not be needed.
 ///
@@ -279,5 +279,6 @@ fn step(
     let status = codec.decompress(input, room, flush).map_err(|_| ProtocolError::InvalidCompression);
     let taken = usize::try_from(codec.total_in() - before.0).unwrap_or(usize::MAX);
     let made = usize::try_from(codec.total_out() - before.1).unwrap_or(usize::MAX);
+    steps::count(taken.saturating_add(made));
     (taken, made, status)
 }

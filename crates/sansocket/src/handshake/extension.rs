@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::head::{Headers, is_token, is_token_byte, values};
+use crate::steps;
 
 /// An extension as offered or accepted: a name and parameters.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +97,7 @@ impl<'b> Iterator for Extensions<'b> {
 /// `extension = token *( ";" extension-param )`, with the empty elements and the comma in front of it.
 fn take_extension<'b>(rest: &mut &'b [u8]) -> Result<Option<Extension<'b>>, Malformed> {
     while let [b',' | b' ' | b'\t', tail @ ..] = *rest {
+        steps::count(1);
         *rest = tail;
     }
     if rest.is_empty() {
@@ -132,6 +134,7 @@ fn take_param<'b>(rest: &mut &'b [u8]) -> Result<Option<(&'b str, Option<ParamVa
 fn take_quoted<'b>(rest: &mut &'b [u8]) -> Result<ParamValue<'b>, Malformed> {
     let mut escaped = false;
     for (at, &byte) in rest.iter().enumerate() {
+        steps::count(1);
         match byte {
             b'\\' if !escaped => escaped = true,
             b'"' if !escaped => {
@@ -148,6 +151,7 @@ fn take_quoted<'b>(rest: &mut &'b [u8]) -> Result<ParamValue<'b>, Malformed> {
 
 fn take_token<'b>(rest: &mut &'b [u8]) -> Result<&'b str, Malformed> {
     let end = rest.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(rest.len());
+    steps::count(end + 1);
     let (token, tail) = rest.split_at(end);
     *rest = tail;
     if is_token(token) { core::str::from_utf8(token).map_err(|_| Malformed) } else { Err(Malformed) }
@@ -165,7 +169,9 @@ fn take_byte(rest: &mut &[u8], wanted: u8) -> bool {
 
 /// The "implied *LWS" of RFC 2616, by whose rules this grammar is to be read (RFC 6455, section 9.1).
 fn skip_space(rest: &mut &[u8]) {
-    *rest = rest.trim_ascii_start();
+    let trimmed = rest.trim_ascii_start();
+    steps::count(rest.len() - trimmed.len());
+    *rest = trimmed;
 }
 
 #[cfg(test)]

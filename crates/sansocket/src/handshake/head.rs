@@ -1,5 +1,7 @@
 //! An HTTP/1.1 head in the caller's buffer: where it ends, what httparse says of it, and its headers.
 
+use crate::steps;
+
 /// Limits of a handshake's head, which comes before anything is known of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
@@ -67,6 +69,7 @@ impl Scanner {
             let at = self.scanned;
             let byte = bytes[at];
             self.scanned += 1;
+            steps::count(1);
             let after_cr = at > self.line_start && bytes[at - 1] == b'\r';
             match byte {
                 // RFC 9112, 2.2: a bare CR is invalid, and a bare LF is only tolerated; it has been used to smuggle requests.
@@ -129,6 +132,7 @@ fn with_headers<'b, T>(
 
 /// A request's head, whole or its first line alone: method and target.
 pub(super) fn parse_request(head: &[u8], headers: usize) -> Result<(&str, &str), HeadError> {
+    steps::count(head.len());
     with_headers(headers, |headers| {
         let mut request = httparse::Request::new(headers);
         request.parse(head).map_err(head_error)?;
@@ -147,6 +151,7 @@ pub(super) fn parse_response(head: &[u8], headers: usize) -> Result<(u16, &str),
     if !head.starts_with(b"HTTP/") {
         return Err(HeadError::Malformed);
     }
+    steps::count(head.len());
     with_headers(headers, |headers| {
         let mut response = httparse::Response::new(headers);
         response.parse(head).map_err(head_error)?;
@@ -195,6 +200,7 @@ impl<'b> Iterator for Headers<'b> {
 
 fn next_line<'b>(lines: &mut &'b [u8]) -> Option<&'b [u8]> {
     let end = lines.iter().position(|&byte| byte == b'\n')?;
+    steps::count(end + 1);
     let line = lines[..end].strip_suffix(b"\r")?;
     *lines = &lines[end + 1..];
     Some(line)
@@ -227,6 +233,7 @@ pub(super) fn elements<'b>(
     name: &str,
 ) -> impl Iterator<Item = &'b [u8]> {
     values(headers, name).flat_map(|value| value.split(|&byte| byte == b',')).filter_map(|element| {
+        steps::count(element.len() + 1);
         let element = element.trim_ascii();
         (!element.is_empty()).then_some(element)
     })
@@ -234,6 +241,7 @@ pub(super) fn elements<'b>(
 
 /// RFC 9110, 5.6.2: what a token is made of.
 pub(super) fn is_token(bytes: &[u8]) -> bool {
+    steps::count(bytes.len());
     !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
 }
 

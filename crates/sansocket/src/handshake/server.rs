@@ -8,7 +8,7 @@ use super::head::{
 use super::origin::{Authority, OriginPolicy};
 use super::{VERSION, key, put_all};
 use crate::deflate::{self, Agreement, Element, Policy};
-use crate::{Negotiated, Output};
+use crate::{Negotiated, Output, steps};
 
 /// How many subprotocols a request may offer. They are compared with each other, so the number is bounded.
 const MAX_PROTOCOLS: usize = 100;
@@ -213,7 +213,7 @@ pub(super) fn check_choices<'b>(
     if is_void("Sec-WebSocket-Protocol") {
         return Err(RequestError::InvalidProtocols);
     }
-    check_protocols(|| elements(all(), "Sec-WebSocket-Protocol"))?;
+    check_protocols(elements(all(), "Sec-WebSocket-Protocol"))?;
     // 9.1: a header that does not follow the grammar fails the connection.
     if is_void("Sec-WebSocket-Extensions") || extensions(all()).any(|extension| extension.is_err()) {
         return Err(RequestError::InvalidExtensions);
@@ -226,13 +226,17 @@ pub(super) fn check_choices<'b>(
 }
 
 /// 4.1, item 10: subprotocols are tokens, "and MUST all be unique strings".
-fn check_protocols<'b, I: Iterator<Item = &'b [u8]>>(protocols: impl Fn() -> I) -> Result<(), RequestError> {
-    let unique = |(at, protocol)| is_token(protocol) && !protocols().take(at).any(|other| other == protocol);
-    if protocols().nth(MAX_PROTOCOLS).is_none() && protocols().enumerate().all(unique) {
-        Ok(())
-    } else {
-        Err(RequestError::InvalidProtocols)
+fn check_protocols<'b>(protocols: impl Iterator<Item = &'b [u8]>) -> Result<(), RequestError> {
+    // Kept, and not looked for again in the head, which may be long.
+    let mut seen: [&[u8]; MAX_PROTOCOLS] = [&[]; MAX_PROTOCOLS];
+    for (at, protocol) in protocols.enumerate() {
+        steps::count(at);
+        if at == MAX_PROTOCOLS || !is_token(protocol) || seen[..at].contains(&protocol) {
+            return Err(RequestError::InvalidProtocols);
+        }
+        seen[at] = protocol;
     }
+    Ok(())
 }
 
 /// A good request, to be accepted or rejected. It borrows the bytes that were received.
@@ -369,6 +373,7 @@ impl<'b> Iterator for Protocols<'b> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let (protocol, rest) = self.rest.split_once(',').unwrap_or((self.rest, ""));
+            steps::count(protocol.len() + 1);
             self.rest = rest;
             match protocol.trim_ascii() {
                 "" if rest.is_empty() => {
