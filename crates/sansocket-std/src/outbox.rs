@@ -18,13 +18,15 @@ pub(crate) struct Outbox {
     pub(crate) bytes: Vec<u8>,
     /// How many of them the socket has taken.
     sent: usize,
+    /// Whether the socket may hold back what it has taken.
+    is_unflushed: bool,
     /// How long the socket may take for them.
     pub(crate) limit: WriteLimit,
 }
 
 impl Outbox {
     pub(crate) const fn new(limit: WriteLimit) -> Self {
-        Self { bytes: Vec::new(), sent: 0, limit }
+        Self { bytes: Vec::new(), sent: 0, is_unflushed: false, limit }
     }
 
     /// Whether so much is queued that it is time to write.
@@ -32,8 +34,9 @@ impl Outbox {
         self.bytes.len() - self.sent >= FRAME
     }
 
+    /// Whether nothing is left to be written or flushed.
     pub(crate) const fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes.is_empty() && !self.is_unflushed
     }
 
     /// Writes everything. After an error, a further call goes on where this one stopped.
@@ -44,15 +47,17 @@ impl Outbox {
                 .check()
                 .and_then(|()| self.limit.write(stream, limit, |stream| write_some(|| stream.write(rest))));
             match written {
-                Ok(count) => self.sent += count,
+                Ok(count) => (self.sent, self.is_unflushed) = (self.sent + count, true),
                 Err(error) => {
                     self.drop_sent();
                     return Err(error);
                 }
             }
         }
-        self.clear();
-        self.limit.write(stream, limit, S::flush)
+        self.clear_bytes();
+        self.limit.write(stream, limit, |stream| uninterrupted(|| stream.flush()))?;
+        self.is_unflushed = false;
+        Ok(())
     }
 
     /// Gives back the memory of what was sent, once it is the larger part: each byte is moved once at most.
@@ -77,6 +82,11 @@ impl Outbox {
 
     /// Forgets what is queued.
     pub(crate) fn clear(&mut self) {
+        self.is_unflushed = false;
+        self.clear_bytes();
+    }
+
+    fn clear_bytes(&mut self) {
         self.sent = 0;
         if self.bytes.capacity() > KEPT { self.bytes = Vec::new() } else { self.bytes.clear() }
     }
@@ -89,7 +99,7 @@ impl Outbox {
             match self.limit.write(stream, Limit::NONE, |stream| write_some(|| stream.write_vectored(&slices))) {
                 Ok(count) => {
                     let of_queued = count.min(queued.len());
-                    self.sent += of_queued;
+                    (self.sent, self.is_unflushed) = (self.sent + of_queued, true);
                     payload = payload.get(count - of_queued..).unwrap_or_default();
                 }
                 Err(error) => {
@@ -103,11 +113,18 @@ impl Outbox {
     }
 }
 
-/// Writes once, however often a signal interrupts.
-fn write_some(mut write: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+/// Writes once, something.
+fn write_some(write: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    match uninterrupted(write)? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        count => Ok(count),
+    }
+}
+
+/// Calls once, however often a signal interrupts.
+fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
-        match write() {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+        match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }

@@ -41,6 +41,9 @@ pub(crate) trait Side {
     /// Whether somebody else has sent a message since this was asked last.
     fn has_sent(&mut self) -> bool;
 
+    /// From now on, writes have no limits but those that they are given here.
+    fn lift_write_limit(&mut self);
+
     /// Tells the peer that nothing more will be written.
     fn shutdown_write(&mut self, limit: Limit) -> io::Result<()>;
 
@@ -264,6 +267,10 @@ fn end_transport(side: &mut impl Side, step: NextStep, timeout: Option<Duration>
     if step == NextStep::Closed {
         return side.interrupt();
     }
+    // The peer has all of its time to take what is queued, however short the caller wants its own calls to be.
+    if timeout.is_some() {
+        side.lift_write_limit();
+    }
     match side.flush(false, limit) {
         Ok(true) => {}
         // Somebody else is writing, and writes the Close behind that, if the peer takes it in time.
@@ -320,8 +327,8 @@ impl Fill {
     }
 }
 
-/// Whether the socket is gone for good.
+/// Whether the stream has failed for good. Whatever the error is called: of a stream that has neither a time limit to run into nor a signal to
+/// interrupt it, nobody knows that it would go on.
 fn is_gone(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
-    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof)
+    !is_timeout(error) && error.kind() != io::ErrorKind::Interrupted
 }

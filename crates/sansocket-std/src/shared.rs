@@ -141,6 +141,21 @@ impl<S> State<S> {
         self.queued.is_empty() && !self.layer.wants_write() && !rest
     }
 
+    /// Forgets what is queued, but for what somebody is writing.
+    pub(crate) fn discard(&mut self) {
+        self.queued.clear();
+        if let Some(writing) = &mut self.writing {
+            writing.outbox.clear();
+        }
+    }
+
+    /// Lifts the caller's own limit of writes. Whoever is writing keeps to it.
+    pub(crate) const fn lift_write_limit(&mut self) {
+        if let Some(writing) = &mut self.writing {
+            writing.outbox.limit.lift();
+        }
+    }
+
     /// Moves what is queued into the outbox.
     fn take_queued(&mut self, outbox: &mut Outbox) -> io::Result<()> {
         self.left = false;

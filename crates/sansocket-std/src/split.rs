@@ -152,7 +152,7 @@ impl<S: CloneStream> Side for Reading<S> {
     }
 
     fn discard(&mut self) {
-        self.shared.with_engine(|_, out| out.clear());
+        self.shared.lock().discard();
     }
 
     fn stream(&mut self) -> &mut S {
@@ -170,6 +170,10 @@ impl<S: CloneStream> Side for Reading<S> {
 
     fn has_sent(&mut self) -> bool {
         self.shared.has_sent()
+    }
+
+    fn lift_write_limit(&mut self) {
+        self.shared.lock().lift_write_limit();
     }
 
     fn shutdown_write(&mut self, limit: Limit) -> io::Result<()> {

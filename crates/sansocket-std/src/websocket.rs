@@ -126,6 +126,10 @@ impl<S: Stream> Side for Owner<S> {
         false
     }
 
+    fn lift_write_limit(&mut self) {
+        self.outbox.limit.lift();
+    }
+
     fn shutdown_write(&mut self, limit: Limit) -> io::Result<()> {
         // A stream may have last words of its own.
         self.outbox.limit.write(&mut self.stream, limit, S::shutdown_write)

@@ -34,6 +34,11 @@ impl WriteLimit {
         Ok(())
     }
 
+    /// The caller's own limit holds no longer: what is written from now on is nobody's call.
+    pub(crate) const fn lift(&mut self) {
+        self.own = None;
+    }
+
     /// Gives another handle of the stream the limit that this one has.
     pub(crate) fn repeat(&self, stream: &mut impl Stream) -> io::Result<()> {
         stream.set_write_timeout(self.armed)

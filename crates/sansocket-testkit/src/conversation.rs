@@ -167,7 +167,7 @@ impl Story {
         let side = conversation.side;
         let ((head, frames, cut), (_, whole_frames, _)) = (self.written(side), whole.written(side));
         assert!(head.is_some() && cut == 0, "a frame is cut: {cut}");
-        assert_eq!(frames, whole_frames);
+        assert!(frames == whole_frames, "{:?}, not {:?}", heads(&frames), heads(&whole_frames));
     }
 
     /// That without faults all of the conversation was received, and answered.
@@ -259,6 +259,11 @@ impl Story {
         let (received, _) = conversation.expected(self.transport.received() - head_len);
         received.iter().filter(|received| !matches!(received, Received::Pong(_))).count()
     }
+}
+
+/// Opcodes, whether it is their message's last frame, and lengths: enough to see what is missing.
+fn heads(frames: &[Frame]) -> Vec<(u8, bool, usize)> {
+    frames.iter().map(|frame| (frame.opcode(), frame.is_fin(), frame.payload().len())).collect()
 }
 
 /// What of it an adapter tells.

@@ -94,6 +94,8 @@ pub struct Transport {
     calls_behind_end: usize,
     has_told_end: bool,
     is_shut: bool,
+    /// Whether what would block is interrupted instead.
+    is_prompt: bool,
 }
 
 impl Transport {
@@ -116,6 +118,7 @@ impl Transport {
             calls_behind_end: 0,
             has_told_end: false,
             is_shut: false,
+            is_prompt: false,
         }
     }
 
@@ -142,6 +145,11 @@ impl Transport {
     /// How many calls there were behind the one that has told of the end, or of what broke it.
     pub const fn calls_behind_end(&self) -> usize {
         self.calls_behind_end
+    }
+
+    /// Whether nothing would block for now, but is interrupted: where a blocking stream is to have no time limit.
+    pub const fn set_prompt(&mut self, is_prompt: bool) {
+        self.is_prompt = is_prompt;
     }
 
     /// All that has come to be read so far, read or not.
@@ -266,8 +274,8 @@ impl Transport {
         match turns.get(number % turns.len().max(1)) {
             None => Ok(Some(usize::MAX)),
             Some(&Turn::UpTo(most)) => Ok(Some(most.max(1))),
-            Some(Turn::Later) => Err(ErrorKind::WouldBlock),
-            Some(Turn::Interrupted) => Err(ErrorKind::Interrupted),
+            Some(Turn::Later) if !self.is_prompt => Err(ErrorKind::WouldBlock),
+            Some(Turn::Later | Turn::Interrupted) => Err(ErrorKind::Interrupted),
         }
     }
 

@@ -58,7 +58,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
         if self.is_unflushed && !self.is_broken {
             let Self { waiters, stream, .. } = self;
-            let flushed = ready!(waiters.poll(task, cx, |cx| Pin::new(stream).poll_flush(cx)));
+            let flushed = loop {
+                match ready!(waiters.poll(task, cx, |cx| Pin::new(&mut *stream).poll_flush(cx))) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    flushed => break flushed,
+                }
+            };
             self.is_unflushed = false;
             if let Err(error) = flushed {
                 self.break_off();
