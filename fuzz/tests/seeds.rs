@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use arbitrary::{Arbitrary, Unstructured};
-use sansocket_fuzz::{connection, pair, seeds};
+use sansocket_fuzz::{connection, frames, heads, lists, pair, request, response, seeds, text};
 
 /// The files of a directory, by their names.
 fn files(directory: &str) -> BTreeMap<String, Vec<u8>> {
@@ -47,6 +47,36 @@ fn connection() {
 #[test]
 fn pair() {
     run("pair", pair::check);
+}
+
+#[test]
+fn frames() {
+    run("frames", frames::check);
+}
+
+#[test]
+fn text() {
+    run("text", text::check);
+}
+
+#[test]
+fn request() {
+    run("request", request::check);
+}
+
+#[test]
+fn response() {
+    run("response", response::check);
+}
+
+#[test]
+fn heads() {
+    run("heads", heads::check);
+}
+
+#[test]
+fn lists() {
+    run("lists", lists::check);
 }
 
 #[test]

@@ -1,14 +1,25 @@
 //! The first inputs of each target, written down. `cargo run --example seeds` puts them into `seeds/`.
 
 mod connection;
+mod frames;
+mod handshake;
 mod pair;
 
 /// A seed: its file's name, and its bytes.
 pub type Seed = (&'static str, Vec<u8>);
 
 /// The targets and their seeds.
-pub fn seeds() -> [(&'static str, Vec<Seed>); 2] {
-    [("connection", connection::seeds()), ("pair", pair::seeds())]
+pub fn seeds() -> Vec<(&'static str, Vec<Seed>)> {
+    vec![
+        ("connection", connection::seeds()),
+        ("pair", pair::seeds()),
+        ("frames", frames::frames()),
+        ("text", frames::texts()),
+        ("request", handshake::requests()),
+        ("response", handshake::responses()),
+        ("heads", handshake::heads()),
+        ("lists", handshake::lists()),
+    ]
 }
 
 /// A payload or a text of up to 239 bytes, as an input has it: its length in front.

@@ -1,0 +1,8 @@
+//! A server's handshake, any bytes, any chunks. What must hold is in `sansocket_fuzz::pair`.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sansocket_fuzz::request::{Case, check};
+
+fuzz_target!(|case: Case| check(&case));
