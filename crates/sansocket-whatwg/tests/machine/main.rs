@@ -6,5 +6,6 @@ mod life;
 mod model;
 mod program;
 mod properties;
+mod strategies;
 mod table;
 mod verbs;

@@ -4,7 +4,7 @@ use sansocket::{CloseCode, OwnedMessage};
 use sansocket_whatwg::machine::Command;
 use sansocket_whatwg::{BinaryType, Blob, CloseEvent, Data, Event, Failure, MessageEvent, Payload, Pumped, ReadyState};
 
-use crate::program::{News, Outcome, Seen, Step, failure, message, payload};
+use super::program::{News, Outcome, Seen, Step, failure, message, payload};
 
 /// What is expected of the object.
 #[derive(Debug)]

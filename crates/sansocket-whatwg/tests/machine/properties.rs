@@ -5,7 +5,8 @@ use sansocket_whatwg::machine::Command;
 use sansocket_whatwg::{CloseEvent, Event, EventType, Payload, Pumped, ReadyState};
 
 use crate::model::Model;
-use crate::program::{News, Outcome, Seen, Step, Taken, calls_that_close, ends, limits, payload, programs, run, steps};
+use crate::program::{News, Outcome, Seen, Step, Taken, payload, run};
+use crate::strategies::{calls_that_close, ends, limits, programs, steps};
 
 /// Failing cases are printed, not kept in files: what they show becomes a test by name.
 fn config() -> ProptestConfig {
