@@ -15,7 +15,7 @@
 //!    message's end inside a character; of a Close, once it is whole, [`CloseBodyOfOneByte`](ProtocolError::CloseBodyOfOneByte),
 //!    [`InvalidCloseCode`](ProtocolError::InvalidCloseCode), [`InvalidCloseReason`](ProtocolError::InvalidCloseReason).
 //!
-//! Extensions are not known here.
+//! Extensions are not known here; who knows one can begin with [`read_header`].
 
 use sansocket::{Kind, Limits, Place, ProtocolError};
 
@@ -71,12 +71,29 @@ struct Reading {
     under_way: Option<Fragments>,
 }
 
-struct Header {
-    fin: bool,
-    reserved: u8,
-    opcode: u8,
-    length: u64,
-    key: Option<[u8; 4]>,
+/// A frame's header.
+#[derive(Clone, Copy, Debug)]
+pub struct Header {
+    /// FIN.
+    pub fin: bool,
+    /// RSV1 is 4, RSV2 is 2, RSV3 is 1.
+    pub reserved: u8,
+    /// The opcode.
+    pub opcode: u8,
+    /// Bytes of payload.
+    pub length: u64,
+    /// The masking key.
+    pub key: Option<[u8; 4]>,
+}
+
+impl Header {
+    /// Takes so much of the payload as is there from the front, unmasked.
+    pub fn take_payload(&self, rest: &mut &[u8]) -> Vec<u8> {
+        let there = usize::try_from(self.length).unwrap_or(usize::MAX).min(rest.len());
+        let (payload, tail) = rest.split_at(there);
+        *rest = tail;
+        masked(payload, self.key)
+    }
 }
 
 impl Reading {
@@ -92,11 +109,8 @@ impl Reading {
         let Some(header) = read_header(rest)? else { return Ok(Some(End::Open(Place::InHeader))) };
         self.check(&header)?;
 
-        let there = usize::try_from(header.length).unwrap_or(usize::MAX).min(rest.len());
-        let (payload, tail) = rest.split_at(there);
-        *rest = tail;
+        let payload = header.take_payload(rest);
         let is_whole = payload.len() as u64 == header.length;
-        let payload = masked(payload, header.key);
         if matches!(header.opcode, CONTINUATION | TEXT | BINARY) {
             return self.data(&header, &payload, is_whole);
         }
@@ -169,8 +183,8 @@ impl Reading {
     }
 }
 
-/// Takes a header from the front. `None`: it is cut.
-fn read_header(rest: &mut &[u8]) -> Result<Option<Header>, ProtocolError> {
+/// Takes a header from the front: step 1 of the order above. `None`: it is cut.
+pub fn read_header(rest: &mut &[u8]) -> Result<Option<Header>, ProtocolError> {
     let bytes = *rest;
     let Some(&first) = bytes.first() else { return Ok(None) };
     let opcode = first & 0x0F;
@@ -225,8 +239,8 @@ fn read_header(rest: &mut &[u8]) -> Result<Option<Header>, ProtocolError> {
     Ok(Some(Header { fin, reserved: first >> 4 & 7, opcode, length, key }))
 }
 
-/// 5.5.1 and 7.4.
-fn close(body: &[u8], limits: Limits) -> Result<End, ProtocolError> {
+/// What a Close with that body is (5.5.1 and 7.4).
+pub fn close(body: &[u8], limits: Limits) -> Result<End, ProtocolError> {
     if body.is_empty() {
         return Ok(End::Closed { code: None, reason: String::new() });
     }
