@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use arbitrary::{Arbitrary, Unstructured};
-use sansocket_fuzz::{connection, frames, heads, lists, pair, request, response, seeds, text};
+use sansocket_fuzz::{connection, deflate, differential, inflate, object, pair, seeds};
 
 /// The files of a directory, by their names.
 fn files(directory: &str) -> BTreeMap<String, Vec<u8>> {
@@ -50,33 +50,42 @@ fn pair() {
 }
 
 #[test]
-fn frames() {
-    run("frames", frames::check);
+fn inflate() {
+    run("inflate", inflate::check);
 }
 
 #[test]
-fn text() {
-    run("text", text::check);
+fn deflate() {
+    run("deflate", deflate::check);
 }
 
 #[test]
-fn request() {
-    run("request", request::check);
+fn object() {
+    run("object", object::check);
 }
 
 #[test]
-fn response() {
-    run("response", response::check);
+fn differential() {
+    run("differential", differential::check);
 }
 
 #[test]
-fn heads() {
-    run("heads", heads::check);
-}
-
-#[test]
-fn lists() {
-    run("lists", lists::check);
+fn each_known_difference_is_shown_by_a_seed_and_told_in_the_readme() {
+    let readme = include_str!("../README.md");
+    let shown: Vec<_> = seeds::differential::differences()
+        .into_iter()
+        .map(|(name, bytes, expected)| {
+            let case =
+                differential::Case::arbitrary_take_rest(Unstructured::new(&bytes)).expect("any bytes are an input");
+            assert_eq!(differential::compare(&case), Some(expected), "{name}");
+            format!("{expected:?}")
+        })
+        .collect();
+    for (name, what) in differential::Difference::ALL {
+        assert!(shown.iter().any(|shown| shown == name), "{name} is shown by no seed");
+        let row = format!("| `{name}` |{what} |");
+        assert!(readme.contains(&row), "the README lacks {row}");
+    }
 }
 
 #[test]

@@ -4,8 +4,7 @@
 //!
 //! 1. the transcript, the output and the end are the same for the whole stream, for its bytes one by one and for any cuts;
 //! 2. they are what the naive codec says, also of a stream that breaks off;
-//! 3. each call of `receive` gets on, writes no more than one reply, takes no memory, and works no more than its bytes are worth
-//!    (`line.rs`);
+//! 3. each call of `receive` gets on, writes no more than one reply and takes no memory (`line.rs`);
 //! 4. the end is the end (`line.rs`);
 //! 5. an output of bounded room that is emptied whenever it is full changes nothing.
 //!
@@ -20,10 +19,10 @@
 //! | 1 + 2n | n cuts of the stream, n modulo 8 |
 //! | rest | the stream, or the program that makes it (`program.rs`) |
 
-mod line;
+pub(crate) mod line;
 mod meter;
-mod oracle;
-mod program;
+pub(crate) mod oracle;
+pub(crate) mod program;
 
 pub(crate) use program::op;
 

@@ -8,15 +8,19 @@ use super::line::{OWN_CLOSE, Outcome};
 
 /// Holds what a connection has made of `bytes` against the naive codec.
 pub(super) fn check(case: &Case, bytes: &[u8], outcome: &Outcome) {
-    let expected = naive::decode(case.reader, bytes, &case.limits);
-    assert_eq!(outcome.transcript, expected);
+    hold(case.reader, case.closes_first, &naive::decode(case.reader, bytes, &case.limits), outcome);
+}
+
+/// Holds what a connection has made of a stream against what there is in it.
+pub(crate) fn hold(reader: Side, closes_first: bool, expected: &Transcript, outcome: &Outcome) {
+    assert_eq!(outcome.transcript, *expected);
     assert_eq!(outcome.failure, expected.failure());
-    assert_eq!(outcome.next_step, next_step(case.reader, &expected.end));
-    assert_eq!((outcome.ending.by(), outcome.ending.code()), ending(case.closes_first, &expected.end));
-    let frames = split_frames(case.reader, &outcome.output);
+    assert_eq!(outcome.next_step, next_step(reader, &expected.end));
+    assert_eq!((outcome.ending.by(), outcome.ending.code()), ending(closes_first, &expected.end));
+    let frames = split_frames(reader, &outcome.output);
     assert!(frames.iter().all(|frame| frame.is_fin() && frame.reserved_bits() == 0));
     let written: Vec<_> = frames.iter().map(|frame| (frame.opcode(), frame.payload().to_vec())).collect();
-    assert_eq!(written, replies(case.closes_first, &expected));
+    assert_eq!(written, replies(closes_first, expected));
 }
 
 /// 7.1.1: the server closes the transport first.

@@ -53,7 +53,7 @@ const LENGTHS: [u64; 10] = [125, 126, 127, 1000, 65535, 65536, 1 << 32, (1 << 63
 const ENOUGH: usize = 66_000;
 
 /// The stream that the program makes for `reader`.
-pub(super) fn run(reader: Side, u: &mut Unstructured<'_>) -> Vec<u8> {
+pub(crate) fn run(reader: Side, u: &mut Unstructured<'_>) -> Vec<u8> {
     let mut stream = Stream { reader, key: [0; 4], frames: 0, inside: false, bytes: Vec::new() };
     while !u.is_empty() && stream.bytes.len() < ENOUGH {
         stream.step(u);

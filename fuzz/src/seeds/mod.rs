@@ -1,8 +1,10 @@
 //! The first inputs of each target, written down. `cargo run --example seeds` puts them into `seeds/`.
 
 mod connection;
-mod frames;
-mod handshake;
+mod deflate;
+pub mod differential;
+mod inflate;
+mod object;
 mod pair;
 
 /// A seed: its file's name, and its bytes.
@@ -13,12 +15,10 @@ pub fn seeds() -> Vec<(&'static str, Vec<Seed>)> {
     vec![
         ("connection", connection::seeds()),
         ("pair", pair::seeds()),
-        ("frames", frames::frames()),
-        ("text", frames::texts()),
-        ("request", handshake::requests()),
-        ("response", handshake::responses()),
-        ("heads", handshake::heads()),
-        ("lists", handshake::lists()),
+        ("inflate", inflate::seeds()),
+        ("deflate", deflate::seeds()),
+        ("object", object::seeds()),
+        ("differential", differential::seeds()),
     ]
 }
 
