@@ -9,6 +9,13 @@
 //! | `object` | the browser's object without a network, against the model of its own tests |
 //! | `differential` | the same bytes to us and to tungstenite, and why they differ |
 //! | `rfc1951` | DEFLATE, slow and with the reason of each fault |
+//! | `frames` | headers of frames, read and written |
+//! | `request`, `response` | a side of the handshake, any bytes, any chunks, against a naive reader |
+//! | `heads` | heads that somebody else has parsed, against the same in bytes |
+//! | `lists` | subprotocols and extensions, against a naive reader |
+//! | `text` | a text message and masking, against the standard library and the formula |
+//! | `head` | heads that are mostly valid, and a naive reader of heads |
+//! | `invariants` | linear work, bounded memory |
 //! | `bytes` | an input's bytes as numbers, texts and payloads |
 //! | `seeds` | the first inputs, written down |
 //!
@@ -18,12 +25,20 @@ mod bytes;
 pub mod connection;
 pub mod deflate;
 pub mod differential;
+pub mod frames;
+mod head;
+pub mod heads;
 pub mod inflate;
+mod invariants;
+pub mod lists;
 pub mod object;
 // What the engine's own tests have of miniz_oxide.
 #[allow(dead_code, clippy::missing_docs_in_private_items, reason = "the engine's tests need more of it")]
 #[path = "../../crates/sansocket/tests/deflate/oracle.rs"]
 mod oracle;
 pub mod pair;
+pub mod request;
+pub mod response;
 mod rfc1951;
 pub mod seeds;
+pub mod text;

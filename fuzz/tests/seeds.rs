@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use arbitrary::{Arbitrary, Unstructured};
-use sansocket_fuzz::{connection, deflate, differential, inflate, object, pair, seeds};
+use sansocket_fuzz::{
+    connection, deflate, differential, frames, heads, inflate, lists, object, pair, request, response, seeds, text,
+};
 
 /// The files of a directory, by their names.
 fn files(directory: &str) -> BTreeMap<String, Vec<u8>> {
@@ -86,6 +88,36 @@ fn each_known_difference_is_shown_by_a_seed_and_told_in_the_readme() {
         let row = format!("| `{name}` |{what} |");
         assert!(readme.contains(&row), "the README lacks {row}");
     }
+}
+
+#[test]
+fn frames() {
+    run("frames", frames::check);
+}
+
+#[test]
+fn text() {
+    run("text", text::check);
+}
+
+#[test]
+fn request() {
+    run("request", request::check);
+}
+
+#[test]
+fn response() {
+    run("response", response::check);
+}
+
+#[test]
+fn heads() {
+    run("heads", heads::check);
+}
+
+#[test]
+fn lists() {
+    run("lists", lists::check);
 }
 
 #[test]

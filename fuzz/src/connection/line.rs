@@ -9,6 +9,7 @@ use sansocket_testkit::{Keys, Recorder, Side, Transcript};
 
 use super::Case;
 use super::meter::Meter;
+use crate::invariants::{FRAME, Work};
 
 /// The code and the reason of a connection that closes first.
 pub(super) const OWN_CLOSE: (CloseCode, &str) = (CloseCode::NORMAL, "bye");
@@ -120,7 +121,9 @@ impl Line {
         self.out.put = 0;
         let mut event: Option<Event<'b>> = None;
         // The engine holds nothing but itself.
+        let work = Work::begin();
         let memory = measure(|| event = self.connection.receive(input, &mut self.out));
+        work.check(FRAME, before.input - input.len() + self.out.put, 1);
         assert_eq!(memory.count_total, 0, "receive has taken memory");
         self.check_call(&before, input.len(), event.as_ref());
         let more = event.is_some() || !input.is_empty();

@@ -4,7 +4,8 @@
 //!
 //! 1. the transcript, the output and the end are the same for the whole stream, for its bytes one by one and for any cuts;
 //! 2. they are what the naive codec says, also of a stream that breaks off;
-//! 3. each call of `receive` gets on, writes no more than one reply and takes no memory (`line.rs`);
+//! 3. each call of `receive` gets on, writes no more than one reply, takes no memory, and works no more than its bytes are worth
+//!    (`line.rs`);
 //! 4. the end is the end (`line.rs`);
 //! 5. an output of bounded room that is emptied whenever it is full changes nothing.
 //!

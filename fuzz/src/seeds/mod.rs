@@ -3,6 +3,8 @@
 mod connection;
 mod deflate;
 pub mod differential;
+mod frames;
+mod handshake;
 mod inflate;
 mod object;
 mod pair;
@@ -19,6 +21,12 @@ pub fn seeds() -> Vec<(&'static str, Vec<Seed>)> {
         ("deflate", deflate::seeds()),
         ("object", object::seeds()),
         ("differential", differential::seeds()),
+        ("frames", frames::frames()),
+        ("text", frames::texts()),
+        ("request", handshake::requests()),
+        ("response", handshake::responses()),
+        ("heads", handshake::heads()),
+        ("lists", handshake::lists()),
     ]
 }
 
