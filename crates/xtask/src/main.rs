@@ -11,9 +11,11 @@ mod instructions;
 mod interop;
 mod memory;
 mod process;
+mod proofs;
 mod report;
 mod rfc_map;
 mod serve;
+mod sources;
 mod upgrades;
 
 use std::process::ExitCode;
@@ -46,6 +48,8 @@ enum Chore {
     Interop(interop::Options),
     /// Measures the memory that a server takes for each connection.
     Memory(memory::Options),
+    /// Checks that the pages on security and on complaints name tests that exist.
+    Proofs,
     /// Writes which test proves which requirement of the RFCs, and checks that each of them exists.
     RfcMap(rfc_map::Options),
     /// Runs our adapters to HTTP libraries against Node's `ws`, and against Chromium over HTTP/2.
@@ -62,6 +66,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Chore::Instructions(options) => instructions::run(&options)?,
         Chore::Interop(options) => interop::run(&options)?,
         Chore::Memory(options) => memory::run(&options)?,
+        Chore::Proofs => proofs::run()?,
         Chore::RfcMap(options) => rfc_map::run(&options)?,
         Chore::Upgrades => upgrades::run()?,
     };

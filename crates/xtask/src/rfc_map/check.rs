@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use super::requirement::{Requirement, Section, Strength, TestName};
-use super::sources::Sources;
+use super::requirement::{Requirement, Section, Strength};
+use crate::sources::Sources;
 
 /// Everything that is wrong, each with the requirement's id.
 ///
@@ -31,7 +31,7 @@ pub(super) fn faults(sections: &[Section], sources: &mut Sources) -> Result<Vec<
                 fault(what.into());
             }
             for test in &requirement.tests {
-                if let Some(what) = fault_of(test, sources)? {
+                if let Some(what) = sources.fault_of(&test.file, &test.function)? {
                     fault(what);
                 }
             }
@@ -57,20 +57,11 @@ fn fault_alone(requirement: &Requirement) -> Option<&'static str> {
     }
 }
 
-/// What is wrong with the name of a test.
-fn fault_of(TestName { file, function }: &TestName, sources: &mut Sources) -> Result<Option<String>> {
-    Ok(match sources.tests(file)? {
-        None => Some(format!("there is no file crates/{file}")),
-        Some(tests) if tests.run.contains(function) => None,
-        Some(tests) if tests.ignored.contains(function) => Some(format!("{function} in crates/{file} is ignored")),
-        Some(_) => Some(format!("crates/{file} has no test {function}")),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rfc_map::{requirement, workspace};
+    use crate::rfc_map::requirement;
+    use crate::sources::workspace;
 
     /// A test that there is: this file's.
     const TEST: &str = "+ xtask/src/rfc_map/check.rs a_test_has_to_exist";

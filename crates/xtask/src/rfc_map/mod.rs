@@ -1,21 +1,20 @@
 //! `cargo xtask rfc-map`: which test proves which requirement of the RFCs.
 //!
-//! The requirements stand in `rfc/`, in words of our own; [`requirement`] reads them, [`sources`] looks for the tests that they name,
-//! [`check`] says what is wrong and [`page`] makes a page of `docs` of them, one for each RFC.
+//! The requirements stand in `rfc/`, in words of our own; [`requirement`] reads them, [`sources`](crate::sources) looks for the tests that they
+//! name, [`check`] says what is wrong and [`page`] makes a page of `docs` of them, one for each RFC.
 
 mod check;
 mod page;
 mod requirement;
-mod sources;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap::Args;
 
 use self::requirement::Section;
-use self::sources::Sources;
+use crate::sources::{Sources, read, workspace};
 
 /// Where the pages lie, seen from the workspace's folder.
 const PAGES: &str = "docs";
@@ -89,16 +88,6 @@ fn write_or_compare(rfc: &Rfc, only_compare: bool, root: &Path, sources: &mut So
     fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
     println!("wrote {PAGES}/{}", rfc.page);
     Ok(true)
-}
-
-/// The workspace's folder.
-fn workspace() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.ancestors().nth(2).expect("this package lies in `crates`").to_owned()
-}
-
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 #[cfg(test)]

@@ -1,20 +1,36 @@
 //! Looks for tests in sources.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+
+/// The workspace's folder.
+pub(crate) fn workspace() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).expect("this package lies in `crates`").to_owned()
+}
+
+/// The text of a file.
+///
+/// # Errors
+///
+/// It cannot be read.
+pub(crate) fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
 
 /// The workspace's sources, each read once.
 #[derive(Debug)]
-pub(super) struct Sources {
+pub(crate) struct Sources {
     crates: PathBuf,
     read: BTreeMap<String, Option<Tests>>,
 }
 
 impl Sources {
     /// Those of the workspace in this folder.
-    pub(super) fn of(workspace: &Path) -> Self {
+    pub(crate) fn of(workspace: &Path) -> Self {
         Self { crates: workspace.join("crates"), read: BTreeMap::new() }
     }
 
@@ -23,33 +39,47 @@ impl Sources {
     /// # Errors
     ///
     /// The file cannot be read.
-    pub(super) fn tests(&mut self, file: &str) -> Result<Option<&Tests>> {
+    pub(crate) fn tests(&mut self, file: &str) -> Result<Option<&Tests>> {
         if !self.read.contains_key(file) {
             let path = self.crates.join(file);
-            let tests = if path.is_file() { Some(Tests::of(&super::read(&path)?)) } else { None };
+            let tests = if path.is_file() { Some(Tests::of(&read(&path)?)) } else { None };
             self.read.insert(file.to_owned(), tests);
         }
         Ok(self.read[file].as_ref())
+    }
+
+    /// What is wrong with the name of a test in a file, which is seen from `crates`. `None`: it is there, and it is run.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub(crate) fn fault_of(&mut self, file: &str, function: &str) -> Result<Option<String>> {
+        Ok(match self.tests(file)? {
+            None => Some(format!("there is no file crates/{file}")),
+            Some(tests) if tests.run.contains(function) => None,
+            Some(tests) if tests.ignored.contains(function) => Some(format!("{function} in crates/{file} is ignored")),
+            Some(_) => Some(format!("crates/{file} has no test {function}")),
+        })
     }
 }
 
 /// The names of a file's tests.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Tests {
+pub(crate) struct Tests {
     /// Those that are run.
-    pub(super) run: BTreeSet<String>,
+    pub(crate) run: BTreeSet<String>,
     /// Those that are `#[ignore]`d.
-    pub(super) ignored: BTreeSet<String>,
+    pub(crate) ignored: BTreeSet<String>,
 }
 
 impl Tests {
-    /// Those of a source that rustfmt has formatted: each has `#[test]` on a line of its own, in `proptest!` too, and behind it
+    /// Those of a source that rustfmt has formatted: each has `#[test]`, or tokio's, on a line of its own, in `proptest!` too, and behind it
     /// further attributes, comments and the function.
-    pub(super) fn of(source: &str) -> Self {
+    pub(crate) fn of(source: &str) -> Self {
         let mut tests = Self::default();
         let (mut is_test, mut is_ignored) = (false, false);
         for line in source.lines().map(str::trim_start) {
-            if let Some(function) = line.strip_prefix("fn ") {
+            if let Some(function) = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ") {
                 let end = function.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(function.len());
                 if is_test {
                     let names = if is_ignored { &mut tests.ignored } else { &mut tests.run };
@@ -57,7 +87,7 @@ impl Tests {
                 }
             }
             let goes_on = line.is_empty() || line.starts_with("#[") || line.starts_with("//");
-            is_test = goes_on && (is_test || line.starts_with("#[test]"));
+            is_test = goes_on && (is_test || line.starts_with("#[test]") || line.starts_with("#[tokio::test"));
             is_ignored = goes_on && (is_ignored || line.starts_with("#[ignore"));
         }
         tests
@@ -103,6 +133,20 @@ proptest! {
     }
 
     #[test]
+    fn tests_that_wait_are_tests() {
+        let source = "
+#[tokio::test]
+async fn waits() {}
+
+#[tokio::test(start_paused = true)]
+async fn waits_in_no_time() {}
+
+async fn helper() {}
+";
+        assert_eq!(Tests::of(source), Tests { run: names(&["waits", "waits_in_no_time"]), ignored: names(&[]) });
+    }
+
+    #[test]
     fn what_is_commented_out_or_ignored_is_not_run() {
         let source = "
 // #[test]
@@ -127,10 +171,10 @@ fn behind() {}
 
     #[test]
     fn a_file_that_does_not_exist_has_no_tests() {
-        let mut sources = Sources::of(&crate::rfc_map::workspace());
+        let mut sources = Sources::of(&workspace());
         assert_eq!(sources.tests("xtask/src/nowhere.rs").unwrap(), None);
         assert_eq!(sources.tests("xtask/src").unwrap(), None, "nor has a folder");
-        let here = sources.tests("xtask/src/rfc_map/sources.rs").unwrap().unwrap();
+        let here = sources.tests("xtask/src/sources.rs").unwrap().unwrap();
         assert!(here.run.contains("a_file_that_does_not_exist_has_no_tests"));
     }
 }
