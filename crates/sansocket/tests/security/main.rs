@@ -13,6 +13,7 @@
 //! | `compression.rs` | little that becomes much |
 //! | `memory.rs` | dirty, lent and leaked memory |
 //! | `progress.rs` | loops and recursion that never end |
+//! | `work.rs` | work that grows faster than what comes, counted (feature `steps`) |
 
 mod client;
 #[cfg(feature = "deflate")]
@@ -25,6 +26,8 @@ mod memory;
 mod origins;
 mod progress;
 mod requests;
+#[cfg(feature = "steps")]
+mod work;
 
 use sansocket::handshake::{HeadLimits, RequestError, RequestProgress, ServerHandshake};
 use sansocket::{Connection, Event, Limits, Negotiated, Output, Role, Server};
