@@ -9,12 +9,14 @@ mod folder;
 mod fuzz;
 mod instructions;
 mod interop;
+mod lines;
 mod memory;
 mod process;
 mod proofs;
 mod report;
 mod rfc_map;
 mod serve;
+mod soak;
 mod sources;
 mod upgrades;
 
@@ -52,6 +54,8 @@ enum Chore {
     Proofs,
     /// Writes which test proves which requirement of the RFCs, and checks that each of them exists.
     RfcMap(rfc_map::Options),
+    /// Lets thousands of connections of all kinds loose on a server, and looks whether it answers as it should and holds nothing of them.
+    Soak(soak::Options),
     /// Runs our adapters to HTTP libraries against Node's `ws`, and against Chromium over HTTP/2.
     Upgrades,
 }
@@ -68,6 +72,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Chore::Memory(options) => memory::run(&options)?,
         Chore::Proofs => proofs::run()?,
         Chore::RfcMap(options) => rfc_map::run(&options)?,
+        Chore::Soak(options) => soak::run(&options)?,
         Chore::Upgrades => upgrades::run()?,
     };
     Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -143,7 +143,7 @@ fn measure(server: &Server, options: &Options, mut tell: impl FnMut(&str, u64)) 
 }
 
 /// What the system has given a process, in bytes.
-fn resident_bytes(process: u32) -> Result<u64> {
+pub(crate) fn resident_bytes(process: u32) -> Result<u64> {
     let path = format!("/proc/{process}/smaps_rollup");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).context("no line Rss")?;

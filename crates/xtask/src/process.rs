@@ -4,7 +4,7 @@ use std::env;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -63,6 +63,14 @@ impl Running {
     pub(crate) fn start(command: &mut Command, clean_up: Option<Command>) -> Result<Self> {
         let child = command.stdin(Stdio::null()).spawn().with_context(|| format!("cannot run {command:?}"))?;
         Ok(Self { child, clean_up })
+    }
+
+    /// Starts a command that is told something now and then.
+    pub(crate) fn start_with_input(command: &mut Command) -> Result<(Self, ChildStdin)> {
+        let child = command.stdin(Stdio::piped()).spawn();
+        let mut running = Self { child: child.with_context(|| format!("cannot run {command:?}"))?, clean_up: None };
+        let input = running.child.stdin.take().context("a process has no stdin to be written to")?;
+        Ok((running, input))
     }
 
     /// The process's number.

@@ -86,7 +86,8 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
-fn grouped(value: u64) -> String {
+/// All digits, in groups.
+pub(crate) fn grouped(value: u64) -> String {
     match value {
         0..1000 => value.to_string(),
         _ => format!("{},{:03}", grouped(value / 1000), value % 1000),

@@ -1,5 +1,7 @@
 //! `sansocket serve`: sends every message back.
 
+#[cfg(feature = "allocations")]
+mod allocations;
 mod blocking;
 mod event_loop;
 mod tasks;
@@ -104,6 +106,8 @@ impl Serve {
             (Some(certificate), Some(key)) => Some(read_acceptor(certificate, key)?),
             _ => None,
         };
+        #[cfg(feature = "allocations")]
+        allocations::tell_when_asked().context("no thread")?;
         match self.backend {
             Backend::Mio => event_loop::run(&self, tls),
             Backend::Std => blocking::run(&self, tls),
