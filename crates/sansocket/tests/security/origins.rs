@@ -76,6 +76,9 @@ fn smuggles_nothing(first: &str, error: RequestError) {
         let progress = handshake.receive(&both.as_bytes()[..end], &mut out);
         assert!(matches!(progress, RequestProgress::Refused(found) if found == error), "{progress:?}");
     }
+    let good = request("");
+    let another = handshake.receive(good.as_bytes(), &mut out);
+    assert!(matches!(another, RequestProgress::Refused(found) if found == error), "{another:?}");
     assert_eq!(handshake.refuse(RequestError::TimedOut, &mut out), error);
     assert_eq!(handshake.receive_eof(&mut out), error);
     let answer = String::from_utf8(out).unwrap();

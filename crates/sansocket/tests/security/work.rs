@@ -31,12 +31,12 @@ const MOST: u64 = 20;
 /// CVE-2023-43669 (tungstenite).
 #[test]
 fn cve_2023_43669_the_bytes_of_a_head_are_passed_over_as_often_however_it_comes() {
-    for len in [0, 1 << 10, 64 << 10, 1 << 20] {
+    for len in [0, 1 << 10, 16 << 10] {
         let text = request(&format!("Cookie: {}\r\n", "x".repeat(len)));
         let (whole, each) = (head(&text, false), head(&text, true));
         assert!(whole > 0 && each <= whole + 1 && whole <= MOST, "{len}: {whole}, {each}");
     }
-    let lines = request(&"A: b\r\n".repeat(10_000));
+    let lines = request(&"A: b\r\n".repeat(5000));
     assert!(head(&lines, true) <= MOST, "{}", head(&lines, true));
 }
 
@@ -68,7 +68,7 @@ fn cve_2021_32640_cve_2023_26103_cve_2020_7662_work_does_not_grow_faster_than_a_
 fn cve_2021_32640_protocols_are_compared_without_going_through_the_head() {
     let protocols: Vec<_> = (0..100).map(|at| format!("p{at}")).collect();
     let text =
-        request(&format!("Cookie: {}\r\nSec-WebSocket-Protocol: {}\r\n", "x".repeat(64 << 10), protocols.join(", ")));
+        request(&format!("Cookie: {}\r\nSec-WebSocket-Protocol: {}\r\n", "x".repeat(16 << 10), protocols.join(", ")));
     assert!(head(&text, true) <= MOST, "{}", head(&text, true));
 }
 
@@ -78,7 +78,7 @@ fn cve_2026_54465_a_response_is_passed_over_as_often_however_it_comes() {
     let uri = Uri::parse("ws://example.com/").unwrap();
     let interim = "HTTP/1.1 100 Continue\r\n\r\n";
     for text in [
-        format!("HTTP/1.1 101 X\r\nA: {}\r\n{SWITCH}\r\n", "b".repeat(64 << 10)),
+        format!("HTTP/1.1 101 X\r\nA: {}\r\n{SWITCH}\r\n", "b".repeat(16 << 10)),
         format!("{}HTTP/1.1 101 X\r\n{SWITCH}\r\n", interim.repeat(1000)),
     ] {
         let start = || ClientRequest::new(&uri).limits(NO_LIMITS).start(*b"the sample nonce", &mut Vec::new()).unwrap();
