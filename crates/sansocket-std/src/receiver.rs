@@ -44,7 +44,7 @@ pub(crate) trait Side {
     /// From now on, writes have no limits but those that they are given here.
     fn lift_write_limit(&mut self);
 
-    /// Tells the peer that nothing more will be written.
+    /// Tells the peer that nothing more will be written, or leaves that to somebody else who is writing.
     fn shutdown_write(&mut self, limit: Limit) -> io::Result<()>;
 
     /// Nothing more is to be written: sets somebody else free who does.
@@ -273,10 +273,14 @@ fn end_transport(side: &mut impl Side, step: NextStep, timeout: Option<Duration>
     }
     match side.flush(false, limit) {
         Ok(true) => {}
-        // Somebody else is writing, and writes the Close behind that, if the peer takes it in time.
+        // Somebody else is writing, and writes the Close behind that, if the peer takes it in time. The end of the stream that the peer
+        // waits for then is left to them, too; a client waits for the server's.
         Ok(false) => {
+            let is_last = step == NextStep::AwaitEof;
+            let ended = if is_last { Ok(()) } else { side.shutdown_write(limit) };
             let drained = drain(side.stream(), limit);
-            return side.shutdown_write(limit).and(drained);
+            let ended = if is_last { side.shutdown_write(limit) } else { ended };
+            return side.interrupt().and(ended).and(drained);
         }
         Err(error) => {
             side.interrupt()?;

@@ -41,6 +41,8 @@ pub(crate) struct State<S> {
     writing: Option<Writing<S>>,
     /// Whether something queued was left to whoever has the writing side.
     left: bool,
+    /// Whether the stream is to be shut down behind what is queued.
+    ends: bool,
     /// How many writing halves wait for a turn.
     writers: usize,
     /// Whether the reading half waits.
@@ -64,8 +66,8 @@ fn locked<T>(result: Result<T, PoisonError<T>>) -> T {
 impl<S> Shared<S> {
     pub(crate) fn new(engine: Engine, queued: Vec<u8>, layer: Layer, trace: Trace, writing: Writing<S>) -> Self {
         let writing = Some(writing);
-        let (left, writers, reader) = (false, 0, false);
-        let state = State { engine, queued, layer, trace, has_sent: false, writing, left, writers, reader };
+        let (left, ends, writers, reader) = (false, false, 0, false);
+        let state = State { engine, queued, layer, trace, has_sent: false, writing, left, ends, writers, reader };
         Self { state: Mutex::new(state), turn: Condvar::new(), room: Condvar::new() }
     }
 
@@ -116,6 +118,15 @@ impl<S> Shared<S> {
             };
             state.reader = false;
         }
+    }
+
+    /// The last turn, behind which nothing more will be written, or word to whoever has a turn that theirs is the last.
+    pub(crate) fn last_turn_or_leave(&self) -> Option<Turn<'_, S>> {
+        let mut state = self.lock();
+        state.ends = true;
+        let writing = state.writing.take();
+        state.left |= writing.is_none();
+        writing.map(|writing| Turn { shared: self, writing: Some(writing) })
     }
 
     fn give_back(&self, state: &mut State<S>, writing: Option<Writing<S>>) {
@@ -181,11 +192,22 @@ impl<S> Drop for Turn<'_, S> {
 }
 
 impl<S: CloneStream> Turn<'_, S> {
-    /// Writes everything queued. What is queued by others in the meantime, too.
+    /// Writes everything queued. What is queued by others in the meantime, too. Shuts the stream down behind that if it is to end.
     pub(crate) fn flush(mut self, limit: Limit) -> io::Result<()> {
         while let Some(Writing { stream, outbox, .. }) = &mut self.writing {
             let mut state = self.shared.lock();
             state.take_queued(outbox)?;
+            if outbox.is_empty() && state.ends {
+                state.layer.close();
+                state.take_queued(outbox)?;
+                if outbox.is_empty() {
+                    state.ends = false;
+                    drop(state);
+                    // How the connection ended is known, and all that this turn was taken for is written.
+                    let _ = outbox.limit.write(stream, limit, S::shutdown_write);
+                    continue;
+                }
+            }
             if outbox.is_empty() {
                 self.shared.give_back(&mut state, self.writing.take());
                 return Ok(());

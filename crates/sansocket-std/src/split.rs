@@ -177,9 +177,10 @@ impl<S: CloneStream> Side for Reading<S> {
     }
 
     fn shutdown_write(&mut self, limit: Limit) -> io::Result<()> {
-        self.shared.lock().layer.close();
-        let flushed = self.flush(false, limit);
-        self.stream.shutdown_write().and(flushed.map(drop))
+        match self.shared.last_turn_or_leave() {
+            Some(turn) => turn.flush(limit).or_else(|error| self.stream.shutdown_write().and(Err(error))),
+            None => Ok(()),
+        }
     }
 
     fn interrupt(&mut self) -> io::Result<()> {

@@ -7,6 +7,7 @@ mod compression;
 #[cfg(feature = "deflate")]
 mod compression_bounds;
 mod flushing;
+mod held;
 mod long;
 mod messages;
 mod opening;
