@@ -41,7 +41,7 @@ pub mod flags {
 }
 
 /// Inputs above this are not fed byte for byte all the way.
-const BYTE_FOR_BYTE: usize = 2048;
+const BYTE_FOR_BYTE: usize = 512;
 
 /// What follows a head.
 const FRAMES: &[u8] = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\r\n\r\nGET / HTTP/1.1\r\n";

@@ -38,7 +38,7 @@ pub mod flags {
 }
 
 /// Inputs above this are not fed byte for byte all the way.
-const BYTE_FOR_BYTE: usize = 2048;
+const BYTE_FOR_BYTE: usize = 512;
 
 /// A client's handshake and what its peer sends.
 #[derive(Debug)]
