@@ -46,6 +46,15 @@ pub(super) struct Step {
     pub(super) room: Option<usize>,
 }
 
+impl Step {
+    /// The content.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match &self.send {
+            Send::Message(_, bytes) | Send::Part(_, bytes, _) | Send::Prepared(_, bytes) | Send::Ping(bytes) => bytes,
+        }
+    }
+}
+
 /// What is sent.
 #[derive(Debug)]
 pub(super) enum Send {
@@ -60,7 +69,7 @@ pub(super) enum Send {
 }
 
 /// A program is cut short where it has so many bytes of content.
-const ENOUGH: usize = 200_000;
+const ENOUGH: usize = 70_000;
 
 /// The program in `u`.
 pub(super) fn read(u: &mut Unstructured<'_>) -> Vec<Step> {
@@ -100,13 +109,10 @@ pub(super) fn read(u: &mut Unstructured<'_>) -> Vec<Step> {
         if let Send::Message(kind, bytes) = &send {
             sent.push((*kind, bytes.clone()));
         }
-        total += match &send {
-            Send::Message(_, bytes) | Send::Part(_, bytes, _) | Send::Prepared(_, bytes) | Send::Ping(bytes) => {
-                bytes.len()
-            }
-        };
         let room = (code & op::BOUNDED != 0).then(|| usize::from(word(u)));
-        program.push(Step { send, choice, room });
+        let step = Step { send, choice, room };
+        total += step.bytes().len();
+        program.push(step);
     }
     program
 }

@@ -8,6 +8,7 @@ use sansocket_testkit::{BINARY, CONTINUATION, Frame, Keys, Message, PING, Receiv
 
 use super::Case;
 use super::program::{Send, Step};
+use crate::invariants::{FRAME, Work};
 
 /// The most payload of a frame that a compressor makes.
 const MAX_FRAME: usize = 16 * 1024;
@@ -75,7 +76,10 @@ impl<'c> Writer<'c> {
     /// Sends one thing.
     fn step(&mut self, step: &Step) {
         let before = self.written.wire.len();
+        let work = Work::begin();
         let result = self.call(step);
+        // Twice: what gets no shorter is sent as it is.
+        work.check(2 * FRAME, step.bytes().len() + most_bytes(step), 1);
         let new = self.written.wire[before..].to_vec();
         match (self.foretell(step), result) {
             (Ok(()), Ok(())) => self.note(step, &split_frames(self.case.writer, &new)),
@@ -202,9 +206,7 @@ fn sent(kind: Kind, bytes: &[u8]) -> Sent<'_> {
 
 /// The most room that the docs of `Compressor::send` ask for, and what a frame as it is takes.
 fn most_bytes(step: &Step) -> usize {
-    let len = match &step.send {
-        Send::Message(_, bytes) | Send::Part(_, bytes, _) | Send::Prepared(_, bytes) | Send::Ping(bytes) => bytes.len(),
-    };
+    let len = step.bytes().len();
     let compressed = len + len / 8 + 64;
     compressed + (compressed / (MAX_FRAME - 4) + 1) * 14
 }

@@ -242,6 +242,7 @@ fn why_theirs_fail(bytes: &[u8], error: &Error) -> Option<Difference> {
 
 /// Whether a head has a line that does not end in CR LF, or a control character.
 fn lines(bytes: &[u8]) -> Option<Difference> {
+    let bytes = &bytes[..bytes.len() - behind_head(bytes).unwrap_or_default().len()];
     let is_odd = |(at, byte): (usize, &u8)| match byte {
         b'\n' => at == 0 || bytes[at - 1] != b'\r',
         b'\r' => bytes.get(at + 1).is_some_and(|next| *next != b'\n'),

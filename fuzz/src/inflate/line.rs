@@ -7,6 +7,7 @@ use sansocket_testkit::{Keys, Recorder, Side};
 
 use super::Case;
 use crate::connection::line::Outcome;
+use crate::invariants::{FRAME, Work};
 
 /// What lies behind the scratch and must not change.
 const CANARY: [u8; 32] = [0xC5; 32];
@@ -16,15 +17,17 @@ const MAX_CODEC: u64 = 48 * 1024;
 
 /// Feeds the stream, cut at `cuts`, inflates what comes with so much scratch, then ends the transport.
 pub(crate) fn drive(case: &Case, cuts: &[usize], scratch: usize) -> Outcome {
-    let mut line = Line::new(case, scratch);
+    let (mut line, work) = (Line::new(case, scratch), Work::begin());
     let mut cuts = cuts.to_vec();
     cuts.sort_unstable();
     cuts.push(case.bytes.len());
-    let mut start = 0;
+    let (mut start, pieces) = (0, cuts.len());
     for end in cuts {
         line.feed(&case.bytes[start..end]);
         start = end;
     }
+    // What was made by the call that has failed is not given.
+    work.check(FRAME, line.bytes + line.out.len() + scratch, line.calls + pieces);
     line.end()
 }
 
@@ -46,6 +49,8 @@ struct Line<'c> {
     calls: usize,
     /// See there.
     calls_expected: usize,
+    /// Bytes that have come, and that were made of them.
+    bytes: usize,
     /// Its output.
     out: Vec<u8>,
     /// What was received.
@@ -70,6 +75,7 @@ impl<'c> Line<'c> {
             given: 0,
             calls: 0,
             calls_expected: 16,
+            bytes: 0,
             out: Vec::new(),
             recorder: Recorder::new(),
         }
@@ -77,6 +83,7 @@ impl<'c> Line<'c> {
 
     /// Feeds one chunk. It must be used up.
     fn feed(&mut self, chunk: &[u8]) {
+        self.bytes += chunk.len();
         let mut memory: Box<[u8]> = chunk.into();
         let mut input = &mut memory[..];
         loop {
@@ -112,6 +119,7 @@ impl<'c> Line<'c> {
             let (given, last) = event.piece().map_or((0, false), |piece| (piece.as_bytes().len(), piece.is_last()));
             self.given += given as u64;
             self.calls_expected += 2 * given;
+            self.bytes += given;
             assert!(self.given <= self.case.limits.message, "more than the limit");
             if last {
                 self.given = 0;

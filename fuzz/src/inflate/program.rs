@@ -24,7 +24,7 @@ pub(crate) mod op {
     pub(crate) const BYTES: u8 = 4;
     /// A message with faults: content, level, count, and each fault as place, kind and byte.
     pub(crate) const SPOILT: u8 = 5;
-    /// A byte many times: byte, and how many KiB.
+    /// A byte many times: byte, and how many KiB, modulo 128.
     pub(crate) const BOMB: u8 = 6;
     /// A frame with any first byte: byte, payload.
     pub(crate) const ANY: u8 = 7;
@@ -106,7 +106,7 @@ impl Stream {
                 self.message(opcode, &[&packed]);
             }
             op::BOMB => {
-                let content = vec![byte(u); usize::from(byte(u)) * 1024];
+                let content = vec![byte(u); usize::from(byte(u) % 128) * 1024];
                 let packed = self.pack(&content, 9);
                 self.message(opcode, &[&packed]);
             }

@@ -59,7 +59,7 @@ pub(super) fn seeds() -> Vec<Seed> {
             "dynamic-codes-broken",
             input(OPEN | CLIENT, 0, 300, &[], &[&[op::SPOILT, 200], &squares(), &[9, 0, 0, 6, 1, 5]]),
         ),
-        ("bomb-within-the-limit", input(OPEN, 0, 4000, &[], &[&[op::BOMB, 0, 190]])),
+        ("bomb-within-the-limit", input(OPEN, 0, 4000, &[], &[&[op::BOMB, 0, 70]])),
         ("bomb", input(ANY_FRAGMENTS, 1000, 4000, &[], &[&[op::BOMB, b'x', 60], &message])),
         ("limit-met", input(ANY_FRAGMENTS, 19, 4, &[], &[&message, &message])),
         ("limit-of-fragments", input(ANY_LENGTH, 0, 4, &[], &[&[op::FRAMES], &hello, &[1, 5, 1, 1, 1, 1, 1]])),
