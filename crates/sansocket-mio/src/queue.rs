@@ -1,6 +1,6 @@
 //! What a socket has not taken yet.
 
-use std::collections::VecDeque;
+use std::collections::{TryReserveError, VecDeque};
 use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
 
@@ -45,14 +45,24 @@ impl Queue {
         self.len == 0
     }
 
-    pub(crate) fn push(&mut self, mut bytes: &[u8]) {
-        self.len += bytes.len();
+    /// Adds bytes. How many wait is the peer's doing, so memory that is not there is no reason to end the process; what was queued is then of no use.
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<(), TryReserveError> {
         if let Some(Block::Bytes(last)) = self.blocks.back_mut() {
             let room = BLOCK.saturating_sub(last.len()).min(bytes.len());
+            last.try_reserve(room)?;
             last.extend_from_slice(&bytes[..room]);
+            self.len += room;
             bytes = &bytes[room..];
         }
-        self.blocks.extend(bytes.chunks(BLOCK).map(|block| Block::Bytes(block.to_vec())));
+        for bytes in bytes.chunks(BLOCK) {
+            let mut block = Vec::new();
+            block.try_reserve_exact(bytes.len())?;
+            block.extend_from_slice(bytes);
+            self.blocks.try_reserve(1)?;
+            self.blocks.push_back(Block::Bytes(block));
+            self.len += bytes.len();
+        }
+        Ok(())
     }
 
     pub(crate) fn push_shared(&mut self, frame: Arc<[u8]>) {

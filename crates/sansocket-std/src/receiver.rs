@@ -7,8 +7,7 @@ use sansocket::{EndedBy, Message, NextStep, OwnedMessage, Piece, ProtocolError, 
 use sansocket_stream::{Engine, Error, Found, Inbox};
 
 use crate::stream::Stream;
-use crate::timing::is_timeout;
-use crate::timing::{Limit, Timing, Waited, read_within};
+use crate::timing::{Limit, Timing, Waited, is_gone, is_timeout, read_within};
 
 /// How much of a violating peer's input is read and discarded so that it gets to see the Close, in bytes.
 const DRAINED: u64 = 16 * 1024 * 1024;
@@ -329,10 +328,4 @@ impl Fill {
             Waited::Foreign => Self::Io(error),
         }
     }
-}
-
-/// Whether the stream has failed for good. Whatever the error is called: of a stream that has neither a time limit to run into nor a signal to
-/// interrupt it, nobody knows that it would go on.
-fn is_gone(error: &io::Error) -> bool {
-    !is_timeout(error) && error.kind() != io::ErrorKind::Interrupted
 }

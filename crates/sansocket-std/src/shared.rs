@@ -16,7 +16,7 @@ use crate::layer::Layer;
 use crate::outbox::Outbox;
 use crate::split::{Direction, Trace};
 use crate::stream::CloneStream;
-use crate::timing::Limit;
+use crate::timing::{Limit, is_lost};
 
 #[derive(Debug)]
 pub(crate) struct Shared<S> {
@@ -242,6 +242,9 @@ impl<S: CloneStream> Turn<'_, S> {
         let mut written = Ok(());
         for frame in frames(message) {
             written = self.write_frame(frame, written)?;
+            if is_lost(&written) {
+                break;
+            }
         }
         Ok(written)
     }
@@ -281,6 +284,9 @@ impl<S: CloneStream> Turn<'_, S> {
             // Behind an error, the message is to be whole all the same, once the stream takes more.
             if written.is_ok() {
                 written = self.write_if_full();
+            }
+            if is_lost(&written) {
+                break;
             }
         }
         Ok(written)

@@ -223,3 +223,14 @@ pub(crate) fn read_within<S: Stream>(stream: &mut S, limit: Limit, buffer: &mut 
 pub(crate) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
+
+/// Whether the stream has failed for good. Whatever the error is called: of a stream that has neither a time limit to run into nor a signal to
+/// interrupt it, nobody knows that it would go on.
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    !is_timeout(error) && error.kind() != io::ErrorKind::Interrupted
+}
+
+/// Whether a write has shown that there is nobody to queue the rest of a message for.
+pub(crate) fn is_lost(written: &io::Result<()>) -> bool {
+    written.as_ref().is_err_and(is_gone)
+}

@@ -15,7 +15,7 @@ use crate::outbox::Outbox;
 use crate::receiver::{Receiver, Side};
 use crate::split::{Direction, Reader, Trace, Writer, split};
 use crate::stream::{CloneStream, SplitStream, Stream};
-use crate::timing::{Limit, Timing};
+use crate::timing::{Limit, Timing, is_lost};
 
 /// An open connection, client or server, over a blocking stream.
 #[derive(Debug)]
@@ -211,6 +211,9 @@ impl<S: Stream> WebSocket<S> {
                 // The message is to be whole all the same, once the stream takes more.
                 Err(_) => outbox.bytes.extend_from_slice(behind),
             }
+            if is_lost(&written) {
+                break;
+            }
         }
         Ok(written?)
     }
@@ -224,6 +227,9 @@ impl<S: Stream> WebSocket<S> {
             // Behind an error, the message is to be whole all the same, once the stream takes more.
             if outbox.is_full() && written.is_ok() {
                 written = outbox.flush(stream, Limit::NONE);
+            }
+            if is_lost(&written) {
+                break;
             }
         }
         Ok(written?)

@@ -26,7 +26,7 @@ impl<'w, S: AsyncRead + AsyncWrite + Unpin> Replies<'w, S> {
     ///
     /// # Errors
     ///
-    /// Nothing was queued: the connection is closing, say.
+    /// Nothing was queued: the connection is closing, say. [`SendError::NoRoom`]: there is no memory for the message.
     pub fn queue<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         self.queue_message(message.into(), Compress::Auto)
     }
@@ -49,6 +49,10 @@ impl<'w, S: AsyncRead + AsyncWrite + Unpin> Replies<'w, S> {
             return link.send_now(*task, message);
         }
         while let Some(fragment) = codec.compress(&mut payload, true) {
+            if let Err(error) = link.reserve(fragment.as_bytes().len()) {
+                link.lose_for_want_of_memory();
+                return Err(error);
+            }
             link.engine(|engine, out| fragment.send(message.kind(), engine, out))?;
         }
         Ok(())

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use sansocket::deflate::Compress;
 use sansocket::{Kind, Message, Prepared, SendError};
-use sansocket_stream::{Error, FRAME, Frame, Sender, queue_frame};
+use sansocket_stream::{Engine, Error, FRAME, Frame, Sender, queue_frame};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::link::Link;
@@ -194,7 +194,10 @@ impl<A: Access> Sending<'_, '_, A> {
                 self.left = None;
                 return Ok(());
             };
-            let sent = self.access.link(|link| link.engine(|engine, out| fragment.send(kind, engine, out)));
+            let sent = self.access.link(|link| {
+                reserve(link, fragment.as_bytes().len())?;
+                link.engine(|engine, out| fragment.send(kind, engine, out))
+            });
             return sent.map_err(|error| self.give_up(error));
         }
         let (part, rest) = left.rest.split_at(left.step.min(left.rest.len()));
@@ -207,7 +210,13 @@ impl<A: Access> Sending<'_, '_, A> {
         let queued = self.access.link(|link| {
             link.timing.sent();
             if !link.gathers(part) {
-                return link.engine(|engine, out| engine.send_part(kind, part, frame.last, out)).map(Ok);
+                reserve(link, part.len())?;
+                let queue = |engine: &mut Engine, out: &mut Vec<u8>| {
+                    let behind = queue_frame(engine, frame, out)?;
+                    out.extend_from_slice(behind);
+                    Ok(Ok(()))
+                };
+                return link.engine(queue);
             }
             let behind = link.engine(|engine, out| queue_frame(engine, frame, out))?;
             Ok(link.queue_behind(Task::Writer, behind, cx))
@@ -220,6 +229,11 @@ impl<A: Access> Sending<'_, '_, A> {
         self.left = None;
         error.into()
     }
+}
+
+/// Takes memory for a frame of a message whose other frames may be queued already: without it, the connection is lost.
+fn reserve<S: AsyncRead + AsyncWrite + Unpin>(link: &mut Link<S>, len: usize) -> Result<(), SendError> {
+    link.reserve(len).inspect_err(|_| drop(link.lose_for_want_of_memory()))
 }
 
 impl<A: Access> Drop for Sending<'_, '_, A> {

@@ -178,7 +178,7 @@ impl<S: Stream> Driver<S> {
         let handshake = start(request, &common.settings, &mut queued)?;
         let mut this = Self::new(stream, Opening::client(handshake, common.now), common);
         this.writing = Writing::Blocked;
-        this.rare().queue.push(&queued);
+        this.queue_up([&queued[..]]);
         Ok(this)
     }
 

@@ -190,10 +190,7 @@ impl<S: Stream> Driver<S> {
                 Err(error) => self.cannot_write(error),
             }
         }
-        if !left.is_empty() && self.writing != Writing::Shut {
-            let queue = &mut self.rare.get_or_insert_default().queue;
-            left.iter().for_each(|slice| queue.push(slice));
-        }
+        self.queue_up(left.iter().map(|slice| &**slice));
         common.clear();
         Ok(())
     }
@@ -229,9 +226,7 @@ impl<S: Stream> Driver<S> {
 
     /// Queues what was put, to be written in a turn of this connection's own.
     pub(crate) fn put_aside(&mut self, common: &mut Common) {
-        if !common.out.is_empty() && self.writing != Writing::Shut {
-            self.rare().queue.push(&common.out);
-        }
+        self.queue_up([&common.out[..]]);
         common.clear();
     }
 }

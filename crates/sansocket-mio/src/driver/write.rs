@@ -79,10 +79,22 @@ impl<S: Stream> Driver<S> {
                 Err(error) => self.cannot_write(error),
             }
         }
-        if !rest.is_empty() && self.writing != Writing::Shut {
-            self.rare().queue.push(rest);
-        }
+        self.queue_up([rest]);
         common.clear();
+    }
+
+    /// Queues what the socket does not take now. Where there is no memory for that, the connection is lost: the peer could make nothing of what is
+    /// behind the gap.
+    pub(super) fn queue_up<'b>(&mut self, slices: impl IntoIterator<Item = &'b [u8]>) {
+        for bytes in slices {
+            if bytes.is_empty() || self.writing == Writing::Shut {
+                continue;
+            }
+            if self.rare().queue.push(bytes).is_err() {
+                self.cannot_write(io::ErrorKind::OutOfMemory.into());
+                self.end(None);
+            }
+        }
     }
 
     pub(super) fn cannot_write(&mut self, error: io::Error) {

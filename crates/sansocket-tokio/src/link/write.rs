@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use sansocket::{Message, NextStep, SendError};
+use sansocket::{MAX_HEADER, Message, NextStep, SendError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Link;
@@ -131,6 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     pub(crate) fn send_now(&mut self, task: Task, message: Message<'_>) -> Result<(), SendError> {
         let payload = message.as_bytes();
         if !self.gathers(payload) {
+            self.reserve(payload.len())?;
             return self.engine(|engine, out| engine.send(message, out));
         }
         // The header would otherwise go on with a message that somebody sends in parts.
@@ -142,6 +143,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             self.note(error);
         }
         Ok(())
+    }
+
+    /// Takes memory for a frame of so many bytes that is about to be queued. How long it is may be the peer's doing, so that there is none is no reason to
+    /// end the process.
+    pub(crate) fn reserve(&mut self, payload_len: usize) -> Result<(), SendError> {
+        self.outbox.queue().try_reserve(payload_len + MAX_HEADER).map_err(|_| SendError::NoRoom)
+    }
+
+    /// The rest of a message cannot be queued, and the peer could make nothing of what is behind the gap.
+    pub(crate) fn lose_for_want_of_memory(&mut self) -> io::Error {
+        self.break_off();
+        self.engine.receive_eof();
+        self.note(io::ErrorKind::OutOfMemory.into());
+        self.wake_reader();
+        io::ErrorKind::OutOfMemory.into()
     }
 
     /// Whether a payload is better written out of the caller's memory, behind what is queued.
@@ -165,6 +181,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 Poll::Ready(Ok(count)) => payload = &payload[count..],
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => {
+                    if self.reserve(payload.len()).is_err() {
+                        return Err(self.lose_for_want_of_memory());
+                    }
                     self.outbox.queue().extend_from_slice(payload);
                     return Ok(());
                 }
