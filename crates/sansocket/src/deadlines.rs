@@ -104,19 +104,21 @@ enum Stage {
 
 /// A stage and when it began, which for [`Stage::Byte`] is when the last byte came.
 ///
-/// In one word, because a server has ten thousand of them: the stage in the lowest three bits, above it nanoseconds, 73 years of them.
+/// In one word, because a server has ten thousand of them: the stage in the lowest three bits, above it the lowest 61 of the nanoseconds. Whatever the
+/// epoch is, a time is known by them if it is no farther from now than 36 years.
 #[derive(Clone, Copy, Debug)]
 struct Since(u64);
 
 impl Since {
     const fn new(stage: Stage, since: Time) -> Self {
-        const MOST: u64 = u64::MAX >> 3;
-        let nanos = if since.0 < MOST { since.0 } else { MOST };
-        Self(nanos << 3 | stage as u64)
+        Self(since.0 << 3 | stage as u64)
     }
 
-    const fn time(self) -> Time {
-        Time(self.0 >> 3)
+    const fn time(self, now: Time) -> Time {
+        // How long ago, as a number on a circle of which the half that is farther lies ahead: a clock may have gone back.
+        let ago = (now.0 << 3).wrapping_sub(self.0 & !7).cast_signed() >> 3;
+        let distance = ago.unsigned_abs();
+        Time(if ago < 0 { now.0.saturating_add(distance) } else { now.0.saturating_sub(distance) })
     }
 
     const fn stage(self) -> Stage {
@@ -171,7 +173,7 @@ impl Deadlines {
     pub fn next<R: Role>(&mut self, now: Time, timeouts: &Timeouts, connection: &Connection<R>) -> Option<Time> {
         self.follow(now, connection);
         let after = |start: Time, timeout: Option<Duration>| timeout.map(|timeout| start.after(timeout));
-        let since = self.stage.time();
+        let since = self.stage.time(now);
         match self.stage.stage() {
             Stage::Byte => earlier(after(since, timeouts.ping), after(self.active, timeouts.idle)),
             Stage::Pong => earlier(after(since, timeouts.pong), after(self.active, timeouts.idle)),
