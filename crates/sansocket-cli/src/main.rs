@@ -1,5 +1,14 @@
 //! The command line tool `sansocket`.
 
+/// Writes a line to the standard error. That nobody reads it any more, or that a disk is full, is no reason to serve nobody any more: `eprintln!` panics
+/// then.
+macro_rules! log {
+    ($($line:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($line)*);
+    }};
+}
+
 mod bench;
 mod compression;
 mod connect;

@@ -22,7 +22,7 @@ pub(crate) fn tracer(name: String) -> impl FnMut(Direction, &[u8]) + Send + 'sta
             Direction::Received => &mut received,
             Direction::Sent => &mut sent,
         };
-        frames.take(bytes, |line| eprintln!("{name}{line}"));
+        frames.take(bytes, |line| log!("{name}{line}"));
     }
 }
 

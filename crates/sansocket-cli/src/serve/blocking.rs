@@ -51,13 +51,13 @@ pub(super) fn run(serve: &Serve, tls: Option<TlsAcceptor>) -> anyhow::Result<()>
                     move || server.serve(id, stream)
                 });
                 if let Err(error) = thread {
-                    eprintln!("#{id} no thread: {error}");
+                    log!("#{id} no thread: {error}");
                     server.leave();
                 }
             }
             // Too many open files, say: they may be closed in a while.
             Err(error) => {
-                eprintln!("cannot accept: {error}");
+                log!("cannot accept: {error}");
                 thread::sleep(ACCEPT_PAUSE);
             }
         }
@@ -117,25 +117,25 @@ impl Server {
     }
 
     fn serve(&self, id: u64, stream: TcpStream) {
+        // Also if it panics: its place is another client's then.
+        let _gone = Gone(self, id);
         self.serve_one(id, stream);
-        self.leave();
     }
 
     fn serve_one(&self, id: u64, stream: TcpStream) {
         let peer = stream.peer_addr().map_or_else(|_| String::from("?"), |peer| peer.to_string());
         match self.accept(id, stream) {
             Ok((reader, writer)) => {
-                eprintln!("#{id} open {peer}");
+                log!("#{id} open {peer}");
                 self.connections().insert(id, writer.clone());
                 if self.stopping.load(Ordering::SeqCst) {
                     let _ = writer.start_close(CloseCode::GOING_AWAY, "");
                 }
                 let ending = echo(reader, &writer);
                 // Told first: once no connection is left, a server that is stopping is gone.
-                eprintln!("#{id} {ending}");
-                self.connections().remove(&id);
+                log!("#{id} {ending}");
             }
-            Err(error) => eprintln!("#{id} {peer} {error}"),
+            Err(error) => log!("#{id} {peer} {error}"),
         }
     }
 
@@ -173,6 +173,16 @@ impl Server {
 
     fn connections(&self) -> MutexGuard<'_, HashMap<u64, Writer<TcpStream>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that ends with this.
+struct Gone<'s>(&'s Server, u64);
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        self.0.connections().remove(&self.1);
+        self.0.leave();
     }
 }
 

@@ -186,7 +186,7 @@ impl<S: HasPeer> Handler for Echo<S> {
     }
 
     fn open(&mut self, cx: &mut Context<'_, Self>) {
-        eprintln!("{} open {}", self.id(cx.id()), cx.stream().peer());
+        log!("{} open {}", self.id(cx.id()), cx.stream().peer());
     }
 
     fn message(&mut self, cx: &mut Context<'_, Self>, message: Message<'_>) {
@@ -197,19 +197,19 @@ impl<S: HasPeer> Handler for Echo<S> {
     fn close(&mut self, cx: &mut Context<'_, Self>, closed: &Closed<'_>) {
         let id = self.id(cx.id());
         match (closed.ending.by(), closed.error) {
-            (EndedBy::Local, _) => eprintln!("{id} closed by us"),
-            (EndedBy::Peer, _) if closed.ending.code() == 1005 => eprintln!("{id} closed by the client: no code"),
+            (EndedBy::Local, _) => log!("{id} closed by us"),
+            (EndedBy::Peer, _) if closed.ending.code() == 1005 => log!("{id} closed by the client: no code"),
             (EndedBy::Peer, _) => {
-                eprintln!("{id} closed by the client: {} {:?}", closed.ending.code(), closed.reason);
+                log!("{id} closed by the client: {} {:?}", closed.ending.code(), closed.reason);
             }
-            (EndedBy::Failure(error), _) => eprintln!("{id} the peer violated the protocol: {error}"),
-            (_, Some(error)) => eprintln!("{id} {}: {error}", closed.ending),
-            (_, None) => eprintln!("{id} {}: the stream ended without a Close", closed.ending),
+            (EndedBy::Failure(error), _) => log!("{id} the peer violated the protocol: {error}"),
+            (_, Some(error)) => log!("{id} {}: {error}", closed.ending),
+            (_, None) => log!("{id} {}: the stream ended without a Close", closed.ending),
         }
     }
 
     fn not_opened(&mut self, cx: &mut Context<'_, Self>, error: OpenError) {
-        eprintln!("{} {} {error}", self.id(cx.id()), cx.stream().peer());
+        log!("{} {} {error}", self.id(cx.id()), cx.stream().peer());
     }
 }
 

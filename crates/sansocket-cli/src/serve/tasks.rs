@@ -49,7 +49,7 @@ async fn accept_all(serve: &Serve, tls: Option<TlsAcceptor>) -> anyhow::Result<(
                 }
                 // Too many open files, say: they may be closed in a while.
                 Err(error) => {
-                    eprintln!("cannot accept: {error}");
+                    log!("cannot accept: {error}");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -92,7 +92,7 @@ impl Connection {
             Ok(ending) => ending,
             Err(error) => format!("{peer} {error}"),
         };
-        eprintln!("#{id} {ending}");
+        log!("#{id} {ending}");
     }
 
     async fn serve_one(&mut self, stream: TcpStream, peer: &str) -> anyhow::Result<String> {
@@ -116,7 +116,7 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        eprintln!("#{} open {peer}", self.id);
+        log!("#{} open {peer}", self.id);
         let mut stop = pin!(async { drop(self.stopping.wait_for(|stops| *stops).await) });
         let mut goes_on = true;
         let result = loop {
