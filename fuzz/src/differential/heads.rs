@@ -1,10 +1,8 @@
 //! Heads of the opening handshake.
 
-use std::str;
-
 use sansocket::handshake::{
-    Accept, Authority, ClientRequest, HeadLimits, OriginPolicy, RequestError, RequestProgress, ResponseError,
-    ResponseProgress, ServerHandshake, Uri,
+    Accept, ClientRequest, HeadLimits, OriginPolicy, RequestError, RequestProgress, ResponseError, ResponseProgress,
+    ServerHandshake, Uri,
 };
 use tungstenite::error::{ProtocolError, SubProtocolError};
 use tungstenite::handshake::HandshakeError;
@@ -158,8 +156,7 @@ fn why_we_refuse(bytes: &[u8], error: RequestError) -> Option<Difference> {
         RequestError::Malformed => lines(bytes),
         RequestError::InvalidHost => {
             let hosts: Vec<_> = head.values("Host").collect();
-            let is_one = matches!(&hosts[..], [host] if str::from_utf8(host).ok().and_then(Authority::parse).is_some());
-            (!is_one).then_some(Difference::Host)
+            (!matches!(&hosts[..], [host] if is_plain_name(host))).then_some(Difference::Host)
         }
         RequestError::InvalidTarget => {
             let target = head.target()?;
@@ -168,16 +165,16 @@ fn why_we_refuse(bytes: &[u8], error: RequestError) -> Option<Difference> {
             (!is_path).then_some(Difference::Target)
         }
         RequestError::BodyNotAllowed => {
-            let has = |name: &&str| head.values(name).next().is_some();
-            ["Content-Length", "Transfer-Encoding"].iter().any(has).then_some(Difference::Body)
+            let has_length = head.values("Content-Length").any(|length| length != b"0");
+            (has_length || head.values("Transfer-Encoding").next().is_some()).then_some(Difference::Body)
         }
         RequestError::RepeatedHeader => ["Content-Length", "Transfer-Encoding", "Sec-WebSocket-Version", "Origin"]
             .iter()
             .any(twice)
             .then_some(Difference::Repeated),
         RequestError::InvalidKey => twice(&"Sec-WebSocket-Key").then_some(Difference::Repeated),
-        RequestError::InvalidProtocols => head.values("Sec-WebSocket-Protocol").next().map(|_| Difference::Offers),
-        RequestError::InvalidExtensions => head.values("Sec-WebSocket-Extensions").next().map(|_| Difference::Offers),
+        RequestError::InvalidProtocols => head.is_odd_list("Sec-WebSocket-Protocol").then_some(Difference::Offers),
+        RequestError::InvalidExtensions => head.is_odd_list("Sec-WebSocket-Extensions").then_some(Difference::Offers),
         RequestError::ConnectionNotUpgrade => {
             let value = head.values("Connection").next()?;
             value.contains(&b' ').then_some(Difference::ConnectionBySpaces)
@@ -300,10 +297,29 @@ impl<'b> Head<'b> {
         })
     }
 
-    /// Whether the header of that name is more than that one word: several, or a list.
+    /// Whether the header of that name has that word, and more than that one word: several values, or a list.
     fn is_list(&self, name: &str, word: &[u8]) -> Option<Difference> {
-        let values: Vec<_> = self.values(name).collect();
-        let is_word = matches!(&values[..], [value] if value.eq_ignore_ascii_case(word));
-        (!is_word).then_some(Difference::ListHeaders)
+        let is_word = |value: &[u8]| value.eq_ignore_ascii_case(word);
+        let is_alone = matches!(&self.values(name).collect::<Vec<_>>()[..], [value] if is_word(value));
+        let has_word = self.elements(name).any(is_word);
+        (has_word && !is_alone).then_some(Difference::ListHeaders)
     }
+
+    /// Whether the headers of that name list something else than plain names, each once.
+    fn is_odd_list(&self, name: &str) -> bool {
+        let names: Vec<_> = self.elements(name).collect();
+        names.iter().enumerate().any(|(at, name)| !is_plain_name(name) || names[..at].contains(name))
+    }
+
+    /// What all headers of that name list.
+    fn elements(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
+        self.values(name).flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
+    }
+}
+
+/// Whether nobody could have anything against that name: letters, then letters and digits, in parts joined by dots or hyphens.
+fn is_plain_name(name: &[u8]) -> bool {
+    let is_plain =
+        |part: &[u8]| part.first().is_some_and(u8::is_ascii_alphabetic) && part.iter().all(u8::is_ascii_alphanumeric);
+    name.split(|byte| matches!(byte, b'.' | b'-')).all(is_plain)
 }
