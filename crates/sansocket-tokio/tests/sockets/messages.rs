@@ -26,3 +26,14 @@ async fn messages_of_all_sizes_are_echoed() {
     assert_eq!(server.peer_close().unwrap().reason(), "bye");
     assert!(server.ending().unwrap().is_clean());
 }
+
+#[tokio::test]
+async fn a_character_may_lie_across_frames_whichever_of_them_are_copied() {
+    let (mut client, mut server) = pair().await;
+    for behind in [0, 1, 4 << 10, (16 << 10) - 2, 16 << 10, 64 << 10] {
+        let text = "x".repeat((64 << 10) - 1) + "é" + &"y".repeat(behind);
+        let (sent, read) = tokio::join!(server.send(&text), client.read_owned());
+        sent.unwrap();
+        assert!(read.unwrap() == Some(OwnedMessage::Text(text)), "{behind} bytes behind the character");
+    }
+}
