@@ -185,10 +185,12 @@ fn check_connect(case: &Case, head: &Naive<'_>) {
         assert_eq!(check(&[]), Err(fault));
         return;
     }
-    let has_http_1 = head.headers.iter().any(|(name, _)| HTTP_1.contains(&&**name));
     let is_host = sansocket::handshake::Authority::parse(host).is_some();
-    if has_http_1 {
-        assert_eq!(check(&[]), Err(if is_host { RequestError::ConnectionHeader } else { RequestError::InvalidHost }));
+    for name in HTTP_1.into_iter().filter(|&name| !head.values(name).is_empty()) {
+        // Each by itself: another one must not cover for it.
+        let others: Vec<_> = HTTP_1.into_iter().filter(|&other| other != name).collect();
+        let error = if is_host { RequestError::ConnectionHeader } else { RequestError::InvalidHost };
+        assert_eq!(check(&others), Err(error), "{name}");
     }
     // Whether a body is announced is nobody's business there.
     let mut bytes = format!(
