@@ -121,6 +121,12 @@ pub(super) fn heads() -> Vec<Seed> {
     ] {
         seeds.push((name, vec![all, fault << 2, 0]));
     }
+    // 5: nothing else of the CONNECT is wrong.
+    let mut program = vec![all, 5 << 2, 0];
+    for name in ["Keep-Alive", "Proxy-Connection", "Transfer-Encoding"] {
+        program.extend(change(op::ADD, name, "keep-alive"));
+    }
+    seeds.push(("connect-of-http-1", program));
     seeds
 }
 
