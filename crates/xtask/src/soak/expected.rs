@@ -27,6 +27,13 @@ impl Expected {
         self.messages.len()
     }
 
+    pub(super) fn in_words(&self) -> String {
+        let first = self.messages.front().map_or(String::new(), |first| {
+            format!(" from {} on, of whose {} bytes {} are back", first.sequence, first.size, self.back)
+        });
+        format!("{} messages{first}", self.messages.len())
+    }
+
     /// Takes a piece of a message, `last` if it is its end; what is wrong with it.
     pub(super) fn take(&mut self, noise: &Noise, kind: Kind, piece: &[u8], last: bool) -> Result<(), String> {
         let Some(message) = self.messages.front() else {

@@ -121,11 +121,15 @@ impl Link {
 
     /// What has to come, in words.
     pub(super) fn awaited(&self) -> String {
-        match &self.stage {
+        let awaited = match &self.stage {
             Stage::Opening { .. } => "the answer to the handshake".into(),
             Stage::Open(session) => session.awaited(),
             Stage::Refused { status, .. } => format!("status {status} and the end of the stream"),
             Stage::Ending => "the end of the stream".into(),
+        };
+        match self.out.len() - self.written {
+            0 => awaited,
+            unsent => format!("{awaited}; {unsent} bytes are not sent"),
         }
     }
 

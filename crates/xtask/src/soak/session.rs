@@ -84,7 +84,7 @@ impl Session {
     pub(super) fn awaited(&self) -> String {
         match self.close {
             Some(code) if self.is_closed => format!("the end of the stream behind Close {code}"),
-            code => format!("{} messages, {} pongs, Close {code:?}", self.expected.len(), self.pongs.len()),
+            code => format!("{}, {} pongs, Close {code:?}", self.expected.in_words(), self.pongs.len()),
         }
     }
 
