@@ -44,6 +44,22 @@ pub(crate) fn install(command: &mut Command, folder: &Path) -> Result<()> {
     fs::rename(&partial, folder).with_context(|| format!("cannot make {}", folder.display()))
 }
 
+/// Python's packages, by names and versions, which are found or installed in the folder.
+pub(crate) fn pip(folder: &Path, packages: &[(&str, &str)]) -> Result<()> {
+    process::need("python3", &["--version"])?;
+    let is_there = |(package, version): &(&str, &str)| folder.join(format!("{package}-{version}.dist-info")).is_dir();
+    if !packages.iter().all(is_there) {
+        process::need("python3", &["-m", "pip", "--version"])?;
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+        // A source of PycURL's would be built with whatever libcurl there is.
+        pip.args(["--only-binary", ":all:"]).env("PIP_ROOT_USER_ACTION", "ignore");
+        pip.args(packages.iter().map(|(package, version)| format!("{package}=={version}")));
+        install(pip.arg("--target"), folder)?;
+    }
+    Ok(())
+}
+
 /// Node's packages, by names and versions, which are found or installed in the folder; where Node looks for them.
 pub(crate) fn npm(folder: &Path, packages: &[(&str, &str)]) -> Result<PathBuf> {
     process::need("node", &["--version"])?;

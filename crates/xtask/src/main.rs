@@ -4,7 +4,9 @@ mod adoption;
 mod autobahn;
 mod bench;
 mod chart;
+mod chromium;
 mod cpu;
+mod debian;
 mod folder;
 mod fuzz;
 mod instructions;
@@ -46,7 +48,7 @@ enum Chore {
     Fuzz(fuzz::Options),
     /// Counts the instructions that the engine takes for a message.
     Instructions(instructions::Options),
-    /// Runs our client and our server against other libraries, with and without TLS.
+    /// Runs our clients and our servers against other libraries, directly and through proxies, with and without TLS.
     Interop(interop::Options),
     /// Measures the memory that a server takes for each connection.
     Memory(memory::Options),

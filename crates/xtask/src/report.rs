@@ -16,6 +16,12 @@ pub(crate) fn replace_section(document: &Path, name: &str, markdown: &str) -> Re
     fs::write(document, text).with_context(|| format!("cannot write {}", document.display()))
 }
 
+/// Whether that would change nothing.
+pub(crate) fn has_section(document: &Path, name: &str, markdown: &str) -> Result<bool> {
+    let text = fs::read_to_string(document).with_context(|| format!("cannot read {}", document.display()))?;
+    Ok(with_section(&text, name, markdown).with_context(|| format!("in {}", document.display()))? == text)
+}
+
 fn with_section(text: &str, name: &str, markdown: &str) -> Result<String> {
     let begin = format!("<!-- begin: {name} -->");
     let end = format!("<!-- end: {name} -->");

@@ -55,6 +55,11 @@ impl Server {
         self.running.id()
     }
 
+    /// Tells it to stop, as a service manager would.
+    pub(crate) fn stop(&self) -> Result<()> {
+        process::run(Command::new("sh").args(["-c", "kill \"$0\"", &self.process_id().to_string()]))
+    }
+
     /// Where it listens.
     pub(crate) fn url(&self) -> &str {
         &self.url

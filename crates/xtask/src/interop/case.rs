@@ -3,40 +3,49 @@
 use std::fmt;
 
 use sansocket_std::Kind;
-use sansocket_std::deflate::{Config, Policy};
+use sansocket_std::deflate::Config;
 use serde_json::{Value, json};
 
 use super::certificates::Certificates;
+pub(super) use super::compression::Compression;
+use super::library::Library;
 use super::ours::Act;
-use super::peer::Peer;
+use super::proxies::Via;
 
-/// The sizes of the messages, in bytes: the ends of the three forms of a frame's length, and large ones.
-const SIZES: [usize; 8] = [0, 1, 125, 126, 65_535, 65_536, 1 << 20, 16 << 20];
+/// The kinds of the messages of each case.
+pub(super) const KINDS: [Kind; 2] = [Kind::Text, Kind::Binary];
 
-/// The sizes of the messages that come in fragments of [`FRAGMENT`] bytes, which cut characters. Peers take longer for each that
-/// they compress.
-const FRAGMENTED: [usize; 2] = [1000, 65_536];
-const FRAGMENT: usize = 7;
-const COMPRESSED_FRAGMENT: usize = 101;
+/// The sizes of the messages, in bytes: the ends of the three forms of a frame's length, and a large one.
+const SIZES: &[usize] = &[0, 1, 125, 126, 65_535, 65_536, 1 << 20];
 
-/// The code and the reason of a Close that is looked at for its own sake.
+/// Those of the largest, in bytes.
+const LARGE: &[usize] = &[16 << 20];
+
+/// In how many fragments messages come, if they do and have the bytes for it. It makes them end within characters.
+const FRAGMENTS: usize = 41;
+
+/// The code and the reason of a Close, whoever sends it.
 const FAREWELL: (u16, &str) = (4001, "genug für heute");
+
+/// Those of a `sansocket serve` that is told to stop.
+const STOPPED: (u16, &str) = (1001, "the server shuts down");
 
 /// One case.
 #[derive(Clone, Copy)]
-pub(super) struct Case<'p> {
-    pub(super) other: Other<'p>,
+pub(super) struct Case {
+    pub(super) other: Other,
     pub(super) role: Role,
     pub(super) face: Face,
+    pub(super) via: Via,
     pub(super) tls: bool,
     pub(super) compression: Compression,
     pub(super) what: What,
 }
 
 /// The peer.
-#[derive(Clone, Copy)]
-pub(super) enum Other<'p> {
-    Library(&'p Peer),
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Other {
+    Library(Library),
     /// `sansocket serve`.
     Serve(Adapter),
 }
@@ -64,119 +73,105 @@ pub(super) enum Role {
     Server,
 }
 
-/// Who is ready to compress, and what they agree on.
+/// One of the two sides.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Compression {
-    /// Nobody.
-    None,
-    /// The peer alone.
-    Declined,
-    /// We alone.
-    Refused,
-    /// Both: each message by itself.
-    Messages,
-    /// Both: messages refer to earlier ones.
-    Takeover,
-}
-
-impl Compression {
-    pub(super) const ALL: [Self; 5] = [Self::None, Self::Declined, Self::Refused, Self::Messages, Self::Takeover];
-
-    /// How our side compresses.
-    pub(super) fn config(self) -> Option<Config> {
-        match self {
-            Self::None | Self::Declined => None,
-            Self::Refused | Self::Messages => Some(Config::DEFAULT),
-            Self::Takeover => Some(Config { policy: Policy::TAKEOVER, ..Config::DEFAULT }),
-        }
-    }
-
-    /// What tells it to `sansocket serve`.
-    pub(super) fn arguments(self) -> &'static [&'static str] {
-        match self {
-            Self::None | Self::Declined | Self::Refused => &[],
-            Self::Messages => &["--deflate"],
-            Self::Takeover => &["--deflate", "--takeover"],
-        }
-    }
-
-    /// Whether the peer is ready.
-    const fn peer_compresses(self) -> bool {
-        !matches!(self, Self::None | Self::Refused)
-    }
-
-    /// What they agree on about references to earlier messages.
-    const fn agreed(self) -> Option<&'static [&'static str]> {
-        match self {
-            Self::None | Self::Declined | Self::Refused => None,
-            Self::Messages => Some(&["client_no_context_takeover", "server_no_context_takeover"]),
-            Self::Takeover => Some(&[]),
-        }
-    }
+pub(super) enum Side {
+    Us,
+    Peer,
 }
 
 /// What the case is about.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum What {
-    /// One side sends messages of all sizes, the other echoes them, and the first closes.
-    Messages(Kind, Sender),
-    /// The peer sends messages in fragments, we echo them.
-    Fragments(Kind),
+    /// One side sends messages of both kinds and of all sizes, the other echoes them, and behind the last one, one of them closes.
+    Messages {
+        form: Form,
+        sender: Side,
+        closer: Side,
+    },
     PingFromPeer,
     PingFromUs,
-    CloseFromPeer,
-    CloseFromUs,
     /// The client does not know who has signed the server's certificate.
     Stranger,
 }
 
-/// Whose messages they are.
+/// The form of the messages.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Sender {
-    Us,
-    Peer,
+pub(super) enum Form {
+    /// A frame each.
+    Whole,
+    /// Several frames each, from all who can.
+    Fragments,
+    /// A frame each, of 16 MiB.
+    Large,
 }
 
-impl What {
+impl Case {
+    /// The sizes of the messages; none: it is about something else.
+    pub(super) fn sizes(&self) -> &'static [usize] {
+        match self.what {
+            What::Messages { form: Form::Large, .. } => LARGE,
+            What::Messages { .. } => SIZES,
+            _ => &[],
+        }
+    }
+
+    /// How many messages are echoed.
+    pub(super) fn messages(&self) -> usize {
+        self.sizes().len() * KINDS.len()
+    }
+
+    /// In how many fragments both sides send, if they can.
+    pub(super) fn fragments(&self) -> Option<usize> {
+        matches!(self.what, What::Messages { form: Form::Fragments, .. }).then_some(FRAGMENTS)
+    }
+
     /// What our side does.
-    pub(super) const fn our_act(self) -> Act {
-        match self {
-            Self::Messages(_, Sender::Us) => Act::Send,
-            Self::PingFromUs => Act::Ping,
-            Self::CloseFromUs => Act::Close,
+    pub(super) fn our_act(&self) -> Act {
+        match self.what {
+            What::Messages { sender: Side::Us, .. } => Act::Send,
+            What::PingFromUs => Act::Ping,
             _ => Act::Echo,
         }
     }
-}
 
-impl Case<'_> {
-    /// The sizes of the messages.
-    pub(super) fn sizes(&self) -> &'static [usize] {
-        if let What::Fragments(_) = self.what { &FRAGMENTED } else { &SIZES }
+    /// Whether `sansocket serve` plays our side.
+    pub(super) fn is_served(&self) -> bool {
+        let peer_fragments = matches!(self.other, Other::Library(library) if library.fragments());
+        self.role == Role::Client && self.our_act() == Act::Echo && (peer_fragments || self.fragments().is_none())
     }
 
-    /// The size of the fragments that the peer sends, if it does.
-    fn fragment(&self) -> Option<usize> {
-        match (self.what, self.compression) {
-            (What::Fragments(_), Compression::None) => Some(FRAGMENT),
-            (What::Fragments(_), _) => Some(COMPRESSED_FRAGMENT),
-            _ => None,
-        }
+    /// Who begins the end.
+    pub(super) fn closer(&self) -> Side {
+        if let What::Messages { closer, .. } = self.what { closer } else { Side::Peer }
+    }
+
+    /// Whether the peer sends messages, says that they have come back, and waits for our Close.
+    pub(super) fn peer_waits(&self) -> bool {
+        matches!(self.what, What::Messages { sender: Side::Peer, closer: Side::Us, .. })
     }
 
     /// What the peer is told: its script's argument. A client gets a URL.
     pub(super) fn told(&self, url: &str, certificates: &Certificates) -> Value {
-        let (code, reason) = self.farewell();
+        let (code, reason) = FAREWELL;
         let ca = if self.what == What::Stranger { &certificates.stranger } else { &certificates.ca };
+        let act = match self.what {
+            What::Messages { sender: Side::Peer, .. } => "send",
+            What::Messages { sender: Side::Us, .. } => "echo",
+            What::PingFromPeer => "ping",
+            What::PingFromUs => "await pings",
+            What::Stranger => "close",
+        };
         json!({
             "role": self.role.to_string(),
-            "act": self.peer_act(),
-            "kind": if self.kind() == Kind::Text { "text" } else { "binary" },
+            "act": act,
+            "kinds": KINDS.map(kind_name),
             "sizes": self.sizes(),
-            "fragment": self.fragment(),
+            "fragments": self.fragments(),
             "deflate": self.compression.peer_compresses(),
             // The object leaves that to the server.
             "takeover": self.face != Face::Object || self.compression != Compression::Messages,
+            "closes": self.closer() == Side::Peer,
             "code": code,
             "reason": reason,
             "url": url,
@@ -186,38 +181,26 @@ impl Case<'_> {
         })
     }
 
-    /// The messages' kind.
-    pub(super) fn kind(&self) -> Kind {
-        match self.what {
-            What::Messages(kind, _) | What::Fragments(kind) => kind,
-            _ => Kind::Text,
-        }
-    }
-
-    /// The code and the reason of the Close, whoever sends it.
+    /// The code and the reason of the first Close.
     pub(super) fn farewell(&self) -> (u16, &'static str) {
-        if matches!(self.what, What::CloseFromPeer | What::CloseFromUs) { FAREWELL } else { (1000, "") }
+        if self.is_served() && self.closer() == Side::Us { STOPPED } else { FAREWELL }
     }
 
     /// What the peer is to see. An answer to a Close has its code, and from us no reason.
     pub(super) fn their_view(&self) -> Value {
         let (code, reason) = self.farewell();
-        if let Other::Serve(_) = self.other {
-            return closed_by_peer(code, reason).into();
-        }
+        let Other::Library(library) = self.other else { return closed_by_peer(code, reason).into() };
         let offers = match self.compression {
             Compression::None => false,
             Compression::Declined => self.role == Role::Client,
             Compression::Refused | Compression::Messages | Compression::Takeover => true,
         };
         let agreed = self.compression.agreed();
-        // The peer compresses all of its messages, we those that are not too short; earlier ones make up for that.
-        let least = Config::DEFAULT.threshold / if self.compression == Compression::Takeover { 8 } else { 1 };
-        let long = self.sizes().iter().filter(|&&size| size >= least).count();
-        let (received, sent) = if agreed.is_some() { (long, self.sizes().len()) } else { (0, 0) };
-        json!({
+        let compressed = self.sizes().iter().filter(|&&size| self.we_compress(size)).count() * KINDS.len();
+        let (received, sent) = if agreed.is_some() { (compressed, self.messages()) } else { (0, 0) };
+        let mut view = json!({
             "code": code,
-            "reason": if self.peer_closes() { "" } else { reason },
+            "reason": if self.closer() == Side::Peer { "" } else { reason },
             "clean": true,
             // The first, which has a payload, and two of our keepalive: it sends none before the last was answered.
             "pings": if self.what == What::PingFromUs { &["from us", "", ""][..] } else { &[] },
@@ -225,33 +208,33 @@ impl Case<'_> {
             "offered": offers,
             "agreed": agreed,
             "compressed": { "received": received, "sent": sent },
-        })
+        });
+        for what in library.blind() {
+            view.as_object_mut().expect("made as one").remove(*what);
+        }
+        view
+    }
+
+    /// Whether we compress a message of this size, as a peer all of its messages. Earlier ones make up for a short one, and of one that
+    /// is sent in parts nobody knows at its first that it is short.
+    fn we_compress(&self, size: usize) -> bool {
+        let least = Config::DEFAULT.threshold / if self.compression == Compression::Takeover { 8 } else { 1 };
+        let in_parts = self.fragments().is_some() && !self.is_served() && self.face != Face::Object;
+        size >= least || in_parts && size > 1
     }
 
     /// What our side is to see.
     pub(super) fn our_view(&self) -> String {
         let (code, reason) = self.farewell();
-        match (self.face, self.other) {
+        match (self.face, self.closer()) {
             // Libraries answer with the reason, too.
-            (Face::Object, Other::Serve(_)) => close_event(self.compression.agreed(), code, ""),
-            (Face::Object, Other::Library(_)) => close_event(self.compression.agreed(), code, reason),
-            (Face::Adapter(_), _) if self.peer_closes() => closed_by_peer(code, reason),
-            (Face::Adapter(_), _) => closed_by_us(code),
-        }
-    }
-
-    fn peer_closes(&self) -> bool {
-        self.peer_act() != "echo"
-    }
-
-    /// What the peer does before it closes; an echo does not.
-    fn peer_act(&self) -> &'static str {
-        match self.what {
-            What::Messages(_, Sender::Peer) | What::Fragments(_) => "send",
-            What::Messages(_, Sender::Us) | What::CloseFromUs => "echo",
-            What::PingFromPeer => "ping",
-            What::PingFromUs => "await pings",
-            What::CloseFromPeer | What::Stranger => "close",
+            (Face::Object, Side::Us) if matches!(self.other, Other::Serve(_)) => {
+                close_event(self.compression.agreed(), code, "")
+            }
+            (Face::Object, _) => close_event(self.compression.agreed(), code, reason),
+            (Face::Adapter(_), Side::Peer) => closed_by_peer(code, reason),
+            (Face::Adapter(_), Side::Us) if self.is_served() => "closed by us".to_owned(),
+            (Face::Adapter(_), Side::Us) => closed_by_us(code),
         }
     }
 
@@ -266,6 +249,11 @@ impl Case<'_> {
         let words: Vec<_> = words.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
         words.join("-")
     }
+}
+
+/// As the scripts of the peers call it.
+fn kind_name(kind: Kind) -> &'static str {
+    if kind == Kind::Text { "text" } else { "binary" }
 }
 
 /// How our side calls an end that the peer began.
@@ -283,11 +271,11 @@ pub(super) fn close_event(agreed: Option<&[&str]>, code: u16, reason: &str) -> S
     format!("close event {code} {reason:?}, extension: {agreed:?}")
 }
 
-/// The peer, its role, the scheme, what it is about and what plays our side, in columns.
-impl fmt::Display for Case<'_> {
+/// The peer, its role, how they are connected, what it is about and what plays our side, in columns.
+impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let other = match self.other {
-            Other::Library(peer) => peer.name,
+            Other::Library(library) => library.name(),
             Other::Serve(adapter) => adapter.name(),
         };
         let face = match self.face {
@@ -295,7 +283,8 @@ impl fmt::Display for Case<'_> {
             Face::Object => "object",
         };
         let what = self.what.to_string() + self.compression.words();
-        write!(f, "{other:<6}  {:<6}  {:<3}  {what:<62}  {face:<6}", self.role.to_string(), self.scheme())
+        let (role, via, scheme) = (self.role.to_string(), self.via.name(), self.scheme());
+        write!(f, "{other:<10}  {role:<6}  {via:<7}  {scheme:<3}  {what:<74}  {face:<6}")
     }
 }
 
@@ -319,30 +308,28 @@ impl fmt::Display for Role {
     }
 }
 
-impl Compression {
-    /// As they end a case's name.
-    fn words(self) -> &'static str {
-        match self {
-            Self::None => "",
-            Self::Declined => ", compression declined",
-            Self::Refused => ", compression refused",
-            Self::Messages => ", compressed",
-            Self::Takeover => ", compressed with takeover",
-        }
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Us => "us",
+            Self::Peer => "the peer",
+        })
     }
 }
 
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = |kind: &Kind| if *kind == Kind::Text { "text" } else { "binary" };
         match self {
-            Self::Messages(of, Sender::Us) => write!(f, "{} of all sizes from us", kind(of)),
-            Self::Messages(of, Sender::Peer) => write!(f, "{} of all sizes from the peer", kind(of)),
-            Self::Fragments(of) => write!(f, "{} in fragments from the peer", kind(of)),
+            Self::Messages { form, sender, closer } => {
+                let form = match form {
+                    Form::Whole => "messages",
+                    Form::Fragments => "fragments",
+                    Form::Large => "large messages",
+                };
+                write!(f, "{form} from {sender}, close from {closer}")
+            }
             Self::PingFromPeer => f.write_str("ping from the peer"),
             Self::PingFromUs => f.write_str("pings from us"),
-            Self::CloseFromPeer => f.write_str("close from the peer, code and reason"),
-            Self::CloseFromUs => f.write_str("close from us, code and reason"),
             Self::Stranger => f.write_str("certificate of an unknown issuer refused"),
         }
     }

@@ -1,31 +1,43 @@
-//! `cargo xtask interop`: our clients and our server against other people's, with and without TLS.
+//! `cargo xtask interop`: our clients and our servers against other people's, directly and through proxies, with and without TLS.
 //!
-//! [`peer`] installs and runs the others, [`ours`] is our side, which [`object`] plays, too, also against our own server. [`case`] says
-//! what they do with each other and what both are to have seen at the end, [`plan`] which cases there are. Every case has processes and a connection of its own, and nobody trusts what is not signed by the run's
-//! own authority ([`certificates`]).
+//! [`library`] names the others, [`peer`] installs and runs them, one of them in a [`page`], and [`proxies`] lie in between. [`ours`] is our side,
+//! which [`object`] plays, too, also against our own server. [`case`] says what they do with each other and what both are to have seen
+//! at the end, [`plan`] which cases there are, and [`table`] what a page tells of them. Every case has a connection of its own, and
+//! nobody trusts what is not signed by the run's own authority ([`certificates`]).
 
 mod case;
 mod certificates;
+mod compression;
+mod library;
 mod object;
 mod ours;
+mod page;
 mod peer;
 mod plan;
+mod proxies;
+mod table;
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use clap::{Args, ValueEnum};
-use serde_json::Value;
+use clap::Args;
+use serde_json::{Value, json};
 
 use self::case::{Case, Face, Other, Role, What};
 use self::certificates::Certificates;
-use self::ours::{Act, Ours};
-pub(crate) use self::peer::Peer;
-use crate::{folder, serve};
+pub(crate) use self::library::Library;
+use self::ours::Ours;
+pub(crate) use self::peer::{Peer, Playing};
+use self::proxies::Proxies;
+use crate::{folder, report, serve};
+
+/// The page with the table of what was played, and the name of its section.
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/conformance.md");
+const SECTION: &str = "interop";
 
 /// How many cases are played side by side. One keeps a single processor busy: its two sides take turns.
 const AT_ONCE: usize = 3;
@@ -39,46 +51,49 @@ const GRACE: Duration = Duration::from_secs(15);
 /// What to run.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Whom to talk to.
-    #[arg(long, default_value = "all")]
-    peer: Choice,
-}
-
-/// The peers there are.
-#[derive(Clone, Copy, ValueEnum)]
-enum Choice {
-    /// Python's `websockets`.
-    Python,
-    /// Node's `ws`.
-    Node,
-    /// `sansocket serve`, for the browser's object.
-    Ours,
-    All,
+    /// Whom to talk to, instead of everybody.
+    #[arg(long)]
+    peer: Option<Library>,
+    /// Puts the table into `docs/conformance.md`, instead of comparing it with the one there.
+    #[arg(long, conflicts_with = "peer")]
+    write: bool,
 }
 
 /// Runs all cases of the peers that were asked for; whether all went well.
 pub(crate) fn run(options: &Options) -> Result<bool> {
+    let libraries = options.peer.map_or(Library::ALL.to_vec(), |peer| vec![peer]);
     let target = folder::target()?;
     let folder = target.join("interop");
-    let peers = match options.peer {
-        Choice::Python => vec![Peer::python(&folder)?],
-        Choice::Node => vec![Peer::node(&folder)?],
-        Choice::Ours => Vec::new(),
-        Choice::All => vec![Peer::python(&folder)?, Peer::node(&folder)?],
-    };
     serve::build()?;
     let logs = folder.join("logs");
     folder::empty(&logs)?;
     let certificates = Certificates::write(&folder.join("certificates"))?;
-    let run = Run { target, logs, certificates };
+    let proxies = Proxies::start(&folder.join("proxies"))?;
+    let peers =
+        libraries.iter().map(|&library| Ok((library, Peer::ready(library, &folder)?))).collect::<Result<_>>()?;
+    let run = Run { target, logs, certificates, proxies, peers };
 
-    let mut cases: Vec<Case> = peers.iter().flat_map(plan::with_library).collect();
-    if let Choice::Ours | Choice::All = options.peer {
+    let mut cases: Vec<Case> = libraries.into_iter().flat_map(plan::with_library).collect();
+    if options.peer.is_none() {
         cases.extend(plan::with_our_server());
     }
     let failed = run.play_all(&cases);
     println!("{} cases, {failed} failed", cases.len());
-    Ok(failed == 0)
+    if failed > 0 || options.peer.is_some() {
+        return Ok(failed == 0);
+    }
+
+    let table = table::of(&cases)?;
+    println!("{table}");
+    if options.write {
+        report::replace_section(Path::new(PAGE), SECTION, &table)?;
+        return Ok(true);
+    }
+    let is_same = report::has_section(Path::new(PAGE), SECTION, &table)?;
+    if !is_same {
+        println!("docs/conformance.md has another table: run `cargo xtask interop --write`");
+    }
+    Ok(is_same)
 }
 
 /// What all cases share.
@@ -87,6 +102,8 @@ struct Run {
     target: PathBuf,
     logs: PathBuf,
     certificates: Certificates,
+    proxies: Proxies,
+    peers: Vec<(Library, Peer)>,
 }
 
 impl Run {
@@ -127,23 +144,31 @@ impl Run {
         let log = self.log(case, "peer");
         let stranger = case.what == What::Stranger;
         match (case.other, case.role) {
-            (Other::Library(peer), Role::Client) => {
+            (Other::Library(library), Role::Client) => {
                 let ours = self.start_server(case)?;
-                let mut peer = peer.start(case.told(&ours.url, &self.certificates), &log)?;
-                let theirs = peer.line(deadline);
+                let url = self.proxies.url(case.via, &ours.url)?;
+                let mut peer = self.peer(library)?.start(&case.told(&url, &self.certificates), &log)?;
                 if stranger {
-                    let error = theirs?["error"].to_string();
+                    let error = peer.line(deadline)?["error"].to_string();
                     ensure!(error.contains("certificate"), "the peer was to refuse our certificate, and says {error}");
                     return Ok(());
                 }
-                judge(case, theirs, ours.ending(soon()))?;
+                if case.peer_waits() {
+                    await_echoes(case, &mut peer, deadline)?;
+                    ours.close()?;
+                }
+                judge(case, peer.line(deadline), ours.ending(soon()))?;
                 peer.end(soon())
             }
-            (Other::Library(peer), Role::Server) => {
-                let mut peer = peer.start(case.told("", &self.certificates), &log)?;
+            (Other::Library(library), Role::Server) => {
+                let mut peer = self.peer(library)?.start(&case.told("", &self.certificates), &log)?;
                 let port = peer.line(deadline)?["port"].as_u64().context("the peer names no port")?;
-                let url = format!("{}://127.0.0.1:{port}/", case.scheme());
-                let ours = Ours::client(case, url, &self.certificates)?.ending(deadline);
+                let url = self.proxies.url(case.via, &format!("{}://127.0.0.1:{port}/", case.scheme()))?;
+                let ours = Ours::client(case, url, &self.certificates)?;
+                if case.peer_waits() {
+                    await_echoes(case, &mut peer, deadline)?;
+                }
+                let ours = ours.ending(deadline);
                 if stranger {
                     return refused(ours);
                 }
@@ -163,18 +188,30 @@ impl Run {
 
     /// Our server: `sansocket serve`, or one in this process for what that does not do by itself.
     fn start_server(&self, case: &Case) -> Result<Ours> {
-        match (case.face, case.what.our_act()) {
-            (Face::Adapter(adapter), Act::Echo) => {
+        match case.face {
+            Face::Adapter(adapter) if case.is_served() => {
                 Ours::serve(case, adapter, &self.target, &self.log(case, "serve"), &self.certificates)
             }
-            (_, act) => Ours::server(case, act, &self.certificates),
+            _ => Ours::server(case, &self.certificates),
         }
+    }
+
+    fn peer(&self, library: Library) -> Result<&Peer> {
+        let found = self.peers.iter().find(|(of, _)| *of == library);
+        found.map(|(_, peer)| peer).with_context(|| format!("{} is not ready", library.name()))
     }
 
     /// Where the process of a case logs.
     fn log(&self, case: &Case, process: &str) -> PathBuf {
         self.logs.join(format!("{}.{process}.log", case.file_name()))
     }
+}
+
+/// Waits until the peer says that all of its messages have come back.
+fn await_echoes(case: &Case, peer: &mut Playing, deadline: Instant) -> Result<()> {
+    let (says, expected) = (peer.line(deadline)?, json!({ "echoed": case.messages() }));
+    ensure!(says == expected, "the peer says {says} instead of {expected}");
+    Ok(())
 }
 
 /// Our client knows nobody who has signed the server's certificate.

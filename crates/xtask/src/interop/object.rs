@@ -1,11 +1,13 @@
 //! The browser's `WebSocket` as our side.
 
+use std::collections::VecDeque;
+
 use anyhow::{Context, Result, bail, ensure};
 use sansocket_std::{OwnedMessage, TlsConnector};
 use sansocket_whatwg::{BinaryType, CloseEvent, Data, Event, EventType, Payload, WebSocket};
 
 use super::case::close_event;
-use super::ours::{Act, Script, message};
+use super::ours::{Act, Script};
 
 /// Plays the script to the close event, and says what the object tells.
 pub(super) fn play(script: Script, url: &str, tls: TlsConnector) -> Result<String> {
@@ -43,10 +45,8 @@ pub(super) fn play(script: Script, url: &str, tls: TlsConnector) -> Result<Strin
 struct Game<'s> {
     script: Script,
     socket: &'s WebSocket,
-    /// The sizes of the messages that it has still to send by itself.
-    unsent: &'static [usize],
-    /// The message that is to come back.
-    sent: Option<OwnedMessage>,
+    /// The messages that are still to be echoed, by whoever does.
+    left: VecDeque<OwnedMessage>,
 }
 
 impl<'s> Game<'s> {
@@ -54,8 +54,7 @@ impl<'s> Game<'s> {
         if script.act == Act::Send {
             socket.set_binary_type(BinaryType::ArrayBuffer);
         }
-        let unsent = if script.act == Act::Send { script.sizes } else { &[] };
-        Self { script, socket, unsent, sent: None }
+        Self { script, socket, left: script.messages().collect() }
     }
 
     fn on_open(&mut self) -> Result<()> {
@@ -64,32 +63,31 @@ impl<'s> Game<'s> {
     }
 
     fn on_message(&mut self, data: Data) -> Result<()> {
+        let awaited = self.left.pop_front().context("a message came that is not awaited")?;
         if self.script.act == Act::Echo {
-            return self.send(data.into());
+            self.send(data.into())?;
+            return if self.left.is_empty() { self.go_on() } else { Ok(()) };
         }
         let received = match data {
             Data::Text(text) => OwnedMessage::Text(text),
             Data::ArrayBuffer(bytes) => OwnedMessage::Binary(bytes),
             Data::Blob(_) => bail!("a blob came"),
         };
-        let sent = self.sent.take().context("a message came that is not awaited")?;
-        ensure!(received == sent, "{} bytes came back as another message", sent.as_message().as_bytes().len());
+        ensure!(received == awaited, "{} bytes came back as another message", awaited.as_message().as_bytes().len());
         self.go_on()
     }
 
-    /// Sends the next message, or closes.
+    /// Sends the next message, or closes if that is its part.
     fn go_on(&mut self) -> Result<()> {
-        let Some((&size, unsent)) = self.unsent.split_first() else {
-            let (code, reason) = self.script.farewell;
-            return Ok(self.socket.close_with(code, reason)?);
-        };
-        self.unsent = unsent;
-        let message = message(self.script.kind, size);
-        self.sent = Some(message.clone());
-        self.send(match message {
-            OwnedMessage::Text(text) => text.into(),
-            OwnedMessage::Binary(bytes) => bytes.into(),
-        })
+        match self.left.front() {
+            Some(OwnedMessage::Text(text)) => self.send(text.clone().into()),
+            Some(OwnedMessage::Binary(bytes)) => self.send(bytes.clone().into()),
+            None if self.script.closes => {
+                let (code, reason) = self.script.farewell;
+                Ok(self.socket.close_with(code, reason)?)
+            }
+            None => Ok(()),
+        }
     }
 
     /// Sends a message. Its peers take turns, so nothing else waits to be sent.

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use sansocket_std::deflate::Config;
 use sansocket_std::{
-    AcceptOptions, CloseCode, ConnectOptions, EndedBy, Kind, OwnedMessage, Stream, Timeouts, TlsAcceptor, TlsConnector,
-    TlsStream, WebSocket,
+    AcceptOptions, CloseCode, ConnectOptions, EndedBy, Error, Kind, OriginPolicy, OwnedMessage, Stream, Timeouts,
+    TlsAcceptor, TlsConnector, TlsStream, WebSocket,
 };
 
-use super::case::{Adapter, Case, Face, What, closed_by_peer, closed_by_us};
+use super::case::{Adapter, Case, Face, KINDS, Side, What, closed_by_peer, closed_by_us};
 use super::certificates::Certificates;
 use super::object;
 use crate::process::LOOK;
@@ -30,8 +30,6 @@ pub(super) enum Act {
     Echo,
     /// Pings the silent peer until that closes.
     Ping,
-    /// Closes at once.
-    Close,
 }
 
 /// Our side of a case, at work.
@@ -42,14 +40,14 @@ pub(super) struct Ours {
 }
 
 enum Work {
-    Serve { _server: Box<Server>, log: PathBuf },
+    Serve { server: Box<Server>, log: PathBuf },
     Thread(Receiver<Result<String>>),
 }
 
 impl Ours {
     /// `sansocket serve`.
     pub(super) fn serve(
-        case: &Case<'_>,
+        case: &Case,
         adapter: Adapter,
         target: &Path,
         log: &Path,
@@ -62,12 +60,12 @@ impl Ours {
             arguments.extend(["--tls-cert".as_ref(), certificate.as_os_str(), "--tls-key".as_ref(), key.as_os_str()]);
         }
         let server = Server::start(arguments, target, log)?;
-        Ok(Self { url: server.url().to_owned(), work: Work::Serve { _server: Box::new(server), log: log.to_owned() } })
+        Ok(Self { url: server.url().to_owned(), work: Work::Serve { server: Box::new(server), log: log.to_owned() } })
     }
 
     /// A server of one connection in this process.
-    pub(super) fn server(case: &Case<'_>, act: Act, certificates: &Certificates) -> Result<Self> {
-        let script = Script::new(case, act);
+    pub(super) fn server(case: &Case, certificates: &Certificates) -> Result<Self> {
+        let script = Script::new(case);
         let acceptor = if case.tls {
             Some(TlsAcceptor::from_pem(&fs::read(&certificates.certificate)?, &fs::read(&certificates.key)?)?)
         } else {
@@ -78,7 +76,8 @@ impl Ours {
         let work = work(move || {
             let (stream, _) = listener.accept()?;
             stream.set_nodelay(true)?;
-            let mut options = AcceptOptions::new().timeouts(script.timeouts());
+            // A page in a file is of no origin that could be named.
+            let mut options = AcceptOptions::new().origins(OriginPolicy::Any).timeouts(script.timeouts());
             if let Some(config) = script.compression {
                 options = options.compression(config);
             }
@@ -91,8 +90,8 @@ impl Ours {
     }
 
     /// A client in this process.
-    pub(super) fn client(case: &Case<'_>, url: String, certificates: &Certificates) -> Result<Self> {
-        let script = Script::new(case, case.what.our_act());
+    pub(super) fn client(case: &Case, url: String, certificates: &Certificates) -> Result<Self> {
+        let script = Script::new(case);
         let face = case.face;
         let ca = if case.what == What::Stranger { &certificates.stranger } else { &certificates.ca };
         let connector = TlsConnector::with_ca(&fs::read(ca)?)?;
@@ -109,13 +108,20 @@ impl Ours {
         Ok(Self { url: String::new(), work })
     }
 
+    /// Has `sansocket serve` close; whatever is in this process does that by itself.
+    pub(super) fn close(&self) -> Result<()> {
+        if let Work::Serve { server, .. } = &self.work { server.stop() } else { Ok(()) }
+    }
+
     /// How the connection ended for us, which is to be with a closing handshake.
     pub(super) fn ending(self, deadline: Instant) -> Result<String> {
         match self.work {
             Work::Serve { log, .. } => loop {
                 let log = fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
                 match log.split_inclusive('\n').find(|line| line.ends_with('\n') && !line.starts_with("#1 open")) {
-                    Some(line) => return Ok(line.trim_end().replace("#1 closed by the client", "closed by the peer")),
+                    Some(line) => {
+                        return Ok(line.trim_end().replace("#1 ", "").replace("by the client", "by the peer"));
+                    }
                     None => ensure!(Instant::now() < deadline, "`sansocket serve` sees no end: {log:?}"),
                 }
                 thread::sleep(LOOK);
@@ -140,21 +146,31 @@ fn work(work: impl FnOnce() -> Result<String> + Send + 'static) -> Work {
 #[derive(Clone, Copy)]
 pub(super) struct Script {
     pub(super) act: Act,
-    pub(super) kind: Kind,
+    /// The sizes of the messages of each kind.
     pub(super) sizes: &'static [usize],
+    /// In how many fragments messages are sent, if they are.
+    fragments: Option<usize>,
     pub(super) compression: Option<Config>,
+    /// Whether it closes behind the last message.
+    pub(super) closes: bool,
     pub(super) farewell: (u16, &'static str),
 }
 
 impl Script {
-    fn new(case: &Case<'_>, act: Act) -> Self {
+    fn new(case: &Case) -> Self {
         Self {
-            act,
-            kind: case.kind(),
+            act: case.our_act(),
             sizes: case.sizes(),
+            fragments: case.fragments(),
             compression: case.compression.config(),
+            closes: case.closer() == Side::Us,
             farewell: case.farewell(),
         }
+    }
+
+    /// The messages: all sizes of one kind, then all of the other.
+    pub(super) fn messages(self) -> impl Iterator<Item = OwnedMessage> {
+        KINDS.into_iter().flat_map(move |kind| self.sizes.iter().map(move |&size| message(kind, size)))
     }
 
     /// Keepalive pings that come soon, where they are what it is about.
@@ -167,27 +183,29 @@ impl Script {
 
     /// Plays it to the end of the connection, and says how that came.
     fn play<S: Stream>(self, mut ws: WebSocket<S>) -> Result<String> {
-        let (code, reason) = self.farewell;
         match self.act {
             Act::Send => {
-                for &size in self.sizes {
-                    let sent = message(self.kind, size);
-                    ws.send(&sent).with_context(|| format!("sending {size} bytes"))?;
+                for sent in self.messages() {
+                    let size = sent.as_message().as_bytes().len();
+                    self.send(&mut ws, &sent).with_context(|| format!("sending {size} bytes"))?;
                     let received = ws.read().with_context(|| format!("awaiting {size} bytes"))?;
                     ensure!(received == Some(sent.as_message()), "{size} bytes came back as another message");
                 }
-                ws.close(CloseCode::new(code), reason)?;
             }
             Act::Echo => {
-                while let Some(message) = ws.read_owned()? {
-                    ws.queue(&message)?;
+                let most = if self.closes { self.sizes.len() * KINDS.len() } else { usize::MAX };
+                for _ in 0..most {
+                    let Some(message) = ws.read_owned()? else { break };
+                    self.send(&mut ws, &message)?;
                 }
             }
-            Act::Ping => {
-                ws.ping(b"from us")?;
-                ensure!(ws.read()?.is_none(), "a message came");
-            }
-            Act::Close => ws.close(CloseCode::new(code), reason)?,
+            Act::Ping => ws.ping(b"from us")?,
+        }
+        if self.closes {
+            let (code, reason) = self.farewell;
+            ws.close(CloseCode::new(code), reason)?;
+        } else {
+            ensure!(ws.read()?.is_none(), "a message came that is not awaited");
         }
         let ending = ws.ending().context("no ending")?;
         ensure!(ending.is_clean(), "{ending}");
@@ -196,6 +214,21 @@ impl Script {
             EndedBy::Local => closed_by_us(ending.code()),
             _ => closed_by_peer(peer_close.code().map_or(1005, CloseCode::get), peer_close.reason()),
         })
+    }
+
+    fn send<S: Stream>(self, ws: &mut WebSocket<S>, message: &OwnedMessage) -> Result<(), Error> {
+        let message = message.as_message();
+        let bytes = message.as_bytes();
+        match self.fragments {
+            Some(count) if !bytes.is_empty() => {
+                let mut parts = bytes.chunks(bytes.len().div_ceil(count)).peekable();
+                while let Some(part) = parts.next() {
+                    ws.send_part(message.kind(), part, parts.peek().is_none())?;
+                }
+                Ok(())
+            }
+            _ => ws.send(message),
+        }
     }
 }
 

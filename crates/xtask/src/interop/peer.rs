@@ -1,4 +1,4 @@
-//! The others: they are installed under the target folder, and play each case in a process of its own.
+//! The others at work: they are installed under the target folder, and play each case in a process of its own, a browser in a page.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,61 +8,79 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use super::library::Library;
+use super::page::Page;
 use crate::folder;
 use crate::process::{self, Running};
 
-/// The version of Python's `websockets`; it needs Python 3.11.
-const WEBSOCKETS: &str = "17.4";
+/// Python's packages; they need Python 3.11. `wsproto` needs `h11`.
+const PIP: [(&str, &str); 4] = [("websockets", "17.4"), ("wsproto", "1.3.2"), ("h11", "0.16.0"), ("pycurl", "7.49.0")];
 
-/// The version of Node's `ws`.
-const WS: &str = "8.23.0";
+/// Node's packages. This `undici` is content with Node 20.
+const NPM: [(&str, &str); 2] = [("ws", "8.23.0"), ("undici", "7.30.2")];
 
-/// An installed library, and the script that plays with it.
-pub(crate) struct Peer {
-    pub(super) name: &'static str,
-    program: &'static str,
-    script: &'static str,
-    /// Tells the program where the library is.
-    variable: &'static str,
-    library: PathBuf,
+/// Another implementation, ready to play.
+pub(crate) enum Peer {
+    /// A program with a script.
+    Script {
+        program: &'static str,
+        script: &'static str,
+        /// Tells the program where its libraries are.
+        variable: &'static str,
+        libraries: PathBuf,
+    },
+    Page(Page),
+}
+
+macro_rules! script {
+    ($name:literal) => {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/interop/", $name)
+    };
 }
 
 impl Peer {
-    /// `websockets`, which is found or installed in the folder.
-    pub(super) fn python(folder: &Path) -> Result<Self> {
-        let folder = folder.join("python");
-        process::need("python3", &["--version"])?;
-        if !folder.join(format!("websockets-{WEBSOCKETS}.dist-info")).is_dir() {
-            process::need("python3", &["-m", "pip", "--version"])?;
-            let mut pip = Command::new("python3");
-            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
-            pip.env("PIP_ROOT_USER_ACTION", "ignore");
-            folder::install(pip.arg(format!("websockets=={WEBSOCKETS}")).arg("--target"), &folder)?;
+    /// Finds it in the folder, or installs it there.
+    pub(crate) fn ready(library: Library, folder: &Path) -> Result<Self> {
+        let python = |script| {
+            let libraries = folder.join("python");
+            folder::pip(&libraries, &PIP)?;
+            Ok(Self::Script { program: "python3", script, variable: "PYTHONPATH", libraries })
+        };
+        let node = |script| {
+            let libraries = folder::npm(&folder.join("node"), &NPM)?;
+            Ok(Self::Script { program: "node", script, variable: "NODE_PATH", libraries })
+        };
+        match library {
+            Library::Websockets => python(script!("websockets_peer.py")),
+            Library::Wsproto => python(script!("wsproto_peer.py")),
+            Library::Curl => python(script!("curl_peer.py")),
+            Library::Ws => node(script!("ws_peer.cjs")),
+            Library::Undici => node(script!("undici_peer.cjs")),
+            Library::Chromium => Ok(Self::Page(Page::open(folder)?)),
         }
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/peer.py");
-        Ok(Self { name: "python", program: "python3", script, variable: "PYTHONPATH", library: folder })
-    }
-
-    /// `ws`, which is found or installed in the folder.
-    pub(crate) fn node(folder: &Path) -> Result<Self> {
-        let library = folder::npm(&folder.join("node"), &[("ws", WS)])?;
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/peer.cjs");
-        Ok(Self { name: "node", program: "node", script, variable: "NODE_PATH", library })
     }
 
     /// Starts to play a case, with its log.
-    pub(crate) fn start(&self, told: Value, log: &Path) -> Result<Playing> {
-        let mut command = Command::new(self.program);
-        command.env(self.variable, &self.library).arg(self.script).arg(told.to_string());
-        command.stdout(Stdio::piped()).stderr(process::log(log)?);
-        let mut running = Running::start(&mut command, None)?;
-        Ok(Playing { lines: running.lines()?, running })
+    pub(crate) fn start(&self, told: &Value, log: &Path) -> Result<Playing> {
+        match self {
+            Self::Script { program, script, variable, libraries } => {
+                let mut command = Command::new(program);
+                command.env(variable, libraries).arg(script).arg(told.to_string());
+                // A file's compiled form would lie beside it, among ours.
+                command.env("PYTHONDONTWRITEBYTECODE", "1");
+                command.stdout(Stdio::piped()).stderr(process::log(log)?);
+                let mut running = Running::start(&mut command, None)?;
+                Ok(Playing { lines: running.lines()?, running: Some(running) })
+            }
+            Self::Page(page) => Ok(Playing { lines: page.play(told)?, running: None }),
+        }
     }
 }
 
 /// A peer that plays a case, until this is dropped.
 pub(crate) struct Playing {
-    running: Running,
+    /// Its process, if it has one of its own.
+    running: Option<Running>,
     lines: Receiver<String>,
 }
 
@@ -77,9 +95,10 @@ impl Playing {
         serde_json::from_str(&line).with_context(|| format!("it says {line:?}"))
     }
 
-    /// Waits until it ends, which is to be by itself and in order.
-    pub(crate) fn end(mut self, deadline: Instant) -> Result<()> {
-        match self.running.wait(deadline)? {
+    /// Waits until its process ends, which is to be by itself and in order.
+    pub(crate) fn end(self, deadline: Instant) -> Result<()> {
+        let Some(mut running) = self.running else { return Ok(()) };
+        match running.wait(deadline)? {
             Some(status) => ensure!(status.success(), "the peer ended with {status}"),
             None => bail!("the peer has done its part, but does not end"),
         }

@@ -1,45 +1,52 @@
 //! Which cases there are.
 
-use sansocket_std::Kind;
+use super::case::{Adapter, Case, Compression, Face, Form, Other, Role, Side, What};
+use super::library::Library;
+use super::proxies::Via;
 
-use super::case::What::*;
-use super::case::{Adapter, Case, Compression, Face, Other, Role, Sender, What};
-use super::ours::Act;
-use super::peer::Peer;
-
-/// All cases with another library.
-pub(super) fn with_library(peer: &Peer) -> Vec<Case<'_>> {
+/// All cases with another library: what the page has a table of, and more with those that tell more.
+pub(super) fn with_library(library: Library) -> Vec<Case> {
     let mut cases = Vec::new();
     for role in [Role::Client, Role::Server] {
-        for tls in [false, true] {
-            for face in faces(role) {
-                for compression in Compression::ALL {
-                    let other = Other::Library(peer);
-                    let whats = whats(role, tls, face, compression);
-                    cases.extend(whats.into_iter().map(|what| Case { other, role, face, tls, compression, what }));
+        for via in Via::ALL {
+            for compression in [library.plain(), Compression::Messages] {
+                if library.gap(role, compression.agreed().is_some()).is_some() {
+                    continue;
+                }
+                for face in faces(role) {
+                    let whats = matrix(library, role, face);
+                    cases.extend(whats.into_iter().map(|what| Case {
+                        other: Other::Library(library),
+                        role,
+                        face,
+                        via,
+                        tls: false,
+                        compression,
+                        what,
+                    }));
                 }
             }
+        }
+        if library.tells_all() {
+            cases.extend(faces(role).into_iter().flat_map(|face| more(library, role, face)));
         }
     }
     cases
 }
 
 /// All cases in which the object is a client of our own server.
-pub(super) fn with_our_server() -> Vec<Case<'static>> {
-    let (role, face) = (Role::Server, Face::Object);
+pub(super) fn with_our_server() -> Vec<Case> {
+    let (role, face, via) = (Role::Server, Face::Object, Via::Nothing);
     // Who declines is the peer alone, and that is for others to show.
     let compressions = [Compression::None, Compression::Refused, Compression::Messages, Compression::Takeover];
     let mut cases = Vec::new();
-    for adapter in [Adapter::Mio, Adapter::Std] {
+    for adapter in [Adapter::Mio, Adapter::Std, Adapter::Tokio] {
         for tls in [false, true] {
             for compression in compressions {
-                let mut whats = vec![Messages(Kind::Text, Sender::Us), Messages(Kind::Binary, Sender::Us)];
-                if compression == Compression::None {
-                    whats.push(CloseFromUs);
-                    whats.extend(tls.then_some(Stranger));
-                }
                 let other = Other::Serve(adapter);
-                cases.extend(whats.into_iter().map(|what| Case { other, role, face, tls, compression, what }));
+                let mut whats = vec![messages(Form::Whole, Side::Us, Side::Us)];
+                whats.extend((tls && compression == Compression::None).then_some(What::Stranger));
+                cases.extend(whats.into_iter().map(|what| Case { other, role, face, via, tls, compression, what }));
             }
         }
     }
@@ -54,44 +61,58 @@ fn faces(role: Role) -> Vec<Face> {
     }
 }
 
-/// What there is for a peer of this role.
-fn whats(role: Role, tls: bool, face: Face, compression: Compression) -> Vec<What> {
-    let client = if role == Role::Client { Sender::Peer } else { Sender::Us };
-    let is_object = face == Face::Object;
-    let messages = [
-        Messages(Kind::Text, Sender::Peer),
-        Messages(Kind::Text, Sender::Us),
-        Messages(Kind::Binary, Sender::Peer),
-        Messages(Kind::Binary, Sender::Us),
-    ];
-    let mut whats = match compression {
-        Compression::None => {
-            let mut whats = messages.to_vec();
-            // What the adapters do as servers, they do as clients.
-            whats.retain(|what| is_object || matches!(what, Messages(_, sender) if *sender == client));
-            whats.extend([Fragments(Kind::Text), Fragments(Kind::Binary)]);
-            whats.extend([PingFromPeer, PingFromUs, CloseFromPeer, CloseFromUs]);
-            whats.extend(tls.then_some(Stranger));
-            whats
+/// Messages in all forms, with a Close from either side.
+fn matrix(library: Library, role: Role, face: Face) -> Vec<What> {
+    let client = if role == Role::Client { Side::Peer } else { Side::Us };
+    let mut whats = Vec::new();
+    for closer in [Side::Peer, Side::Us] {
+        whats.push(messages(Form::Whole, client, closer));
+        match face {
+            // Its API sends no fragments, but it gets them.
+            Face::Object => whats.push(messages(Form::Fragments, Side::Peer, closer)),
+            // `sansocket serve` sends none, but another server does, and one is enough for that.
+            Face::Adapter(adapter) if library.fragments() || adapter == Adapter::Std => {
+                whats.push(messages(Form::Fragments, client, closer));
+            }
+            Face::Adapter(_) => {}
         }
-        Compression::Declined => vec![Messages(Kind::Text, client)],
-        // A server's readiness is not heard of by a client that is not ready.
-        Compression::Refused if role == Role::Client => Vec::new(),
-        Compression::Refused => vec![Messages(Kind::Text, client)],
-        Compression::Messages | Compression::Takeover => {
-            let mut whats = messages.to_vec();
-            // TLS does not know what it carries.
-            whats.retain(|what| is_object || !tls || matches!(what, Messages(Kind::Text, _)));
-            whats.extend([Fragments(Kind::Text), Fragments(Kind::Binary)].into_iter().filter(|_| !tls));
-            whats
-        }
-    };
-    whats.retain(|what| match face {
-        // `sansocket serve` can do nothing else.
-        Face::Adapter(Adapter::Mio | Adapter::Tokio) => what.our_act() == Act::Echo,
-        Face::Adapter(Adapter::Std) => true,
-        // Browsers give pings to no page.
-        Face::Object => *what != PingFromUs,
-    });
+    }
     whats
+}
+
+/// What there is besides, directly: TLS, other agreements on compression, pings, and large messages.
+fn more(library: Library, role: Role, face: Face) -> Vec<Case> {
+    let client = if role == Role::Client { Side::Peer } else { Side::Us };
+    let (whole, large) = (messages(Form::Whole, client, client), messages(Form::Large, client, client));
+    let fragments = messages(Form::Fragments, Side::Peer, Side::Peer);
+    let mut cases = Vec::new();
+    let mut add = |tls: bool, compression: Compression, whats: &[What]| {
+        let (other, via) = (Other::Library(library), Via::Nothing);
+        cases.extend(whats.iter().map(|&what| Case { other, role, face, via, tls, compression, what }));
+    };
+    add(false, Compression::Declined, &[whole]);
+    // A server's readiness is not heard of by a client that is not ready.
+    if role == Role::Server {
+        add(false, Compression::Refused, &[whole]);
+    }
+    add(false, Compression::Takeover, &[whole, fragments, large]);
+    add(false, Compression::None, &[large]);
+    add(true, Compression::Takeover, &[whole]);
+    add(true, Compression::None, &[whole, fragments, large, What::Stranger]);
+    for tls in [false, true] {
+        add(tls, Compression::None, &[What::PingFromPeer]);
+        // The other servers ping nobody by themselves, and browsers give pings to no page.
+        if face == Face::Adapter(Adapter::Std) {
+            add(tls, Compression::None, &[What::PingFromUs]);
+        }
+    }
+    if face == Face::Object {
+        add(false, Compression::None, &[messages(Form::Whole, Side::Peer, Side::Peer)]);
+        add(false, Compression::Takeover, &[messages(Form::Whole, Side::Peer, Side::Peer)]);
+    }
+    cases
+}
+
+const fn messages(form: Form, sender: Side, closer: Side) -> What {
+    What::Messages { form, sender, closer }
 }

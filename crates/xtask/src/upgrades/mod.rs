@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use self::example::Example;
 use crate::folder;
-use crate::interop::Peer;
+use crate::interop::{Library, Peer};
 
 /// The sizes of the messages, in bytes: the ends of the three forms of a frame's length, and a large one.
 const SIZES: [usize; 7] = [0, 1, 125, 126, 65_535, 65_536, 1 << 20];
@@ -23,8 +23,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// Runs all clients against all examples; whether all went well.
 pub(crate) fn run() -> Result<bool> {
     let target = folder::target()?;
-    let node = Peer::node(&target.join("interop"))?;
-    chromium::find_or_install()?;
+    let node = Peer::ready(Library::Ws, &target.join("interop"))?;
+    crate::chromium::find_or_install()?;
     example::build()?;
     let folder = target.join("upgrades");
     folder::empty(&folder)?;
@@ -63,10 +63,10 @@ pub(crate) fn run() -> Result<bool> {
 fn echo(node: &Peer, url: &str, kind: &str, deflate: bool, log: &Path) -> Result<()> {
     let deadline = Instant::now() + TIME_LIMIT;
     let told = json!({
-        "role": "client", "act": "send", "kind": kind, "sizes": SIZES, "deflate": deflate, "takeover": true,
-        "code": 1000, "reason": "", "url": url,
+        "role": "client", "act": "send", "kinds": [kind], "sizes": SIZES, "deflate": deflate, "takeover": true,
+        "closes": true, "code": 1000, "reason": "", "url": url,
     });
-    let mut playing = node.start(told, log)?;
+    let mut playing = node.start(&told, log)?;
     let saw = playing.line(deadline)?;
     let agreed = deflate.then_some(["client_no_context_takeover", "server_no_context_takeover"]);
     for (what, expected) in

@@ -8,7 +8,6 @@ const https = require("node:https");
 const { PerMessageDeflate, WebSocket, WebSocketServer } = require("ws");
 
 const told = JSON.parse(process.argv[2]);
-const text = told.kind === "text";
 const noTakeover = told.takeover ? {} : { clientNoContextTakeover: true, serverNoContextTakeover: true };
 const options = { perMessageDeflate: told.deflate && { threshold: 0, ...noTakeover }, maxPayload: 32 << 20 };
 
@@ -24,25 +23,38 @@ PerMessageDeflate.prototype.compress = function (data, fin, done) {
   compress.call(this, data, fin, done);
 };
 
-function message(size) {
+function message(kind, size) {
   const times = Math.floor(Math.min(size, 1 << 20) / 10);
-  if (text) return Buffer.from("aé€😀".repeat(times) + "x".repeat(size - 10 * times));
+  if (kind === "text") return Buffer.from("aé€😀".repeat(times) + "x".repeat(size - 10 * times));
   return Buffer.alloc(size, Uint8Array.from({ length: 251 }, (_, at) => at & 63));
+}
+
+const messages = told.kinds?.flatMap((kind) => told.sizes.map((size) => ({ kind, sent: message(kind, size) })));
+let left = messages?.length;
+let onEchoed = () => {};
+
+function send(ws, message, binary) {
+  const step = told.fragments ? Math.max(Math.ceil(message.length / told.fragments), 1) : message.length;
+  let at = 0;
+  do {
+    ws.send(message.subarray(at, at + step), { binary, fin: at + step >= message.length });
+    at += step;
+  } while (at < message.length);
 }
 
 async function act(ws) {
   if (told.act === "send") {
-    for (const sent of told.sizes.map(message)) {
+    for (const { kind, sent } of messages) {
       const back = once(ws, "message");
-      const step = told.fragment || sent.length;
-      let at = 0;
-      do {
-        ws.send(sent.subarray(at, at + step), { binary: !text, fin: at + step >= sent.length });
-        at += step;
-      } while (at < sent.length);
+      send(ws, sent, kind === "binary");
       const [received, binary] = await back;
-      if (binary === text || !received.equals(sent)) throw Error(`${sent.length} bytes came back as another message`);
+      if (binary !== (kind === "binary") || !received.equals(sent)) {
+        throw Error(`${sent.length} bytes came back as another message`);
+      }
     }
+    if (!told.closes) print({ echoed: messages.length });
+  } else if (told.act === "echo" && told.closes) {
+    await new Promise((done) => (onEchoed = () => (left -= 1) || done()));
   } else if (told.act === "ping") {
     const pong = once(ws, "pong");
     ws.ping("from the peer");
@@ -51,7 +63,7 @@ async function act(ws) {
   } else if (told.act === "await pings") {
     for (let count = 0; count < 3; count += 1) await once(ws, "ping");
   }
-  if (told.act !== "echo") ws.close(told.code, told.reason);
+  if (told.closes) ws.close(told.code, told.reason);
 }
 
 function play(ws, extensions) {
@@ -64,7 +76,7 @@ function play(ws, extensions) {
     const agreed = answer === undefined ? null : (answer.match(/\w+_no_context_takeover/g) ?? []).sort();
     print({ code, reason, clean, pings: pings.slice(0, 3), error, offered: offer !== undefined, agreed, compressed });
   });
-  if (told.act === "echo") ws.on("message", (received, binary) => ws.send(received, { binary }));
+  if (told.act === "echo") ws.on("message", (received, binary) => (send(ws, received, binary), onEchoed()));
   const acted = ws.readyState === WebSocket.OPEN ? act(ws) : once(ws, "open").then(() => act(ws));
   acted.then(() => (error = null)).catch((caught) => ((error = caught.message), ws.close()));
 }

@@ -6,6 +6,7 @@ import re
 import ssl
 import sys
 
+from messages import all_messages, pieces
 from websockets.asyncio.client import connect
 from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import serve
@@ -13,7 +14,6 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPe
 from websockets.frames import Opcode
 
 case = json.loads(sys.argv[1])
-text = case["kind"] == "text"
 options = dict(compression="deflate" if case["deflate"] else None, max_size=32 << 20, ping_interval=None)
 if not case["takeover"]:
     options["extensions"] = [ServerPerMessageDeflateFactory(True, True)]
@@ -44,22 +44,26 @@ def count_sent(deflate, frame):
 Connection.process_event, PerMessageDeflate.decode, PerMessageDeflate.encode = record, count_received, count_sent
 
 
-def message(size):
-    if text:
-        times = min(size, 1 << 20) // 10
-        return "aé€😀" * times + "x" * (size - 10 * times)
-    return (bytes(byte & 63 for byte in range(251)) * (size // 251 + 1))[:size]
+async def send(ws, message):
+    whole = message.encode() if isinstance(message, str) else message
+    await ws.send(pieces(whole, case["fragments"]) if case["fragments"] else whole, text=isinstance(message, str))
 
 
 async def act(ws):
-    if case["act"] == "echo":
+    messages = all_messages(case)
+    if case["act"] == "echo" and case["closes"]:
+        for _ in messages:
+            await send(ws, await ws.recv())
+    elif case["act"] == "echo":
         async for received in ws:
-            await ws.send(received)
+            await send(ws, received)
     elif case["act"] == "send":
-        for sent in map(message, case["sizes"]):
-            whole, step = sent.encode() if text else sent, case["fragment"]
-            await ws.send([whole[at : at + step] for at in range(0, len(whole), step)] if step else whole, text=text)
-            assert await ws.recv() == sent, f"{len(whole)} bytes came back as another message"
+        for sent in messages:
+            await send(ws, sent)
+            assert await ws.recv() == sent, f"{len(sent)} came back as another message"
+        if not case["closes"]:
+            print(json.dumps(dict(echoed=len(messages))), flush=True)
+            await ws.wait_closed()
     elif case["act"] == "ping":
         await (await ws.ping(b"from the peer"))
     elif case["act"] == "await pings":
@@ -72,8 +76,8 @@ async def play(ws):
     try:
         await act(ws)
     except Exception as caught:
-        # That the other side closes is what an echo waits for.
-        error = None if case["act"] == "echo" and ws.protocol.close_rcvd else repr(caught)
+        # That the other side closes is what is waited for if this does not.
+        error = None if not case["closes"] and ws.protocol.close_rcvd else repr(caught)
     await ws.close(case["code"], case["reason"])
     clean = bool(ws.protocol.close_rcvd and ws.protocol.close_sent)
     saw = dict(code=ws.close_code, reason=ws.close_reason, clean=clean, pings=pings[:3], error=error)

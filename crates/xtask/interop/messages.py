@@ -1,0 +1,20 @@
+"""The messages that a case tells of, for the peers in Python."""
+
+
+def message(kind, size):
+    """A text or binary message of this many bytes, as all sides make it."""
+    if kind == "text":
+        times = min(size, 1 << 20) // 10
+        return "aé€😀" * times + "x" * (size - 10 * times)
+    return (bytes(byte & 63 for byte in range(251)) * (size // 251 + 1))[:size]
+
+
+def all_messages(case):
+    """Those that the sender sends."""
+    return [message(kind, size) for kind in case["kinds"] for size in case["sizes"]]
+
+
+def pieces(whole, count):
+    """The message in this many fragments, or whole if there is none."""
+    step = -(-len(whole) // count) if count and whole else max(len(whole), 1)
+    return [whole[at : at + step] for at in range(0, max(len(whole), 1), step)]
