@@ -49,7 +49,7 @@ impl Lines {
                 10f64.powf(least.log10().floor())..10f64.powf(most.log10().ceil().max(least.log10().floor() + 1.0));
             self.draw(&root, seconds, range.log_scale())
         } else {
-            self.draw(&root, seconds, 0.0..(most * 1.1).max(1.0))
+            self.draw(&root, seconds, 0.0..(most * 1.3).max(1.0))
         };
         drawn.and_then(|()| root.present()).map_err(|error| anyhow!("{error}"))?;
         drop(root);

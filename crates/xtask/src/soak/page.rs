@@ -59,7 +59,7 @@ impl Outcome {
         let shares: Vec<_> = SHARES.iter().map(|(kind, share)| format!("{share} % {kind:?}")).collect();
         format!(
             "# Soak\n\n\
-            `{}`: {} connections at a time, for {} minutes behind a warm-up, against `sansocket serve --backend {}`, on one machine: {}.\n\n\
+            `{}`: {} connections at a time, for {} min behind a warm-up, against `sansocket serve --backend {}`, on one machine: {}.\n\n\
             Of the connections, {}. Each message says which it is, and what comes back is compared byte for byte; each violation, refused request and death has \
             to have the end that it should. Latencies are those of the connections that echo one message at a time, of up to 2 MiB, from when it was due; the client is one \
             thread, and its own delays are in them.\n\n{}",
