@@ -6,8 +6,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use allocation_counter::measure;
-use sansocket::deflate::{Policy, PoolLimits, WindowBits};
-use sansocket::handshake::{Accept, OriginPolicy, RequestError, RequestProgress, ResponseError, ServerHandshake};
+use sansocket::deflate::{Parameters, Policy, PoolLimits, Window, WindowBits};
+use sansocket::handshake::{
+    Accept, Authority, ClientRequest, OriginPolicy, RequestError, RequestProgress, ResponseError, ServerHandshake,
+    UpgradeOffer, Uri,
+};
 use sansocket::{
     Client, Connection, Deadlines, Event, Expired, Kind, Limits, Message, Messages, Negotiated, Prepared,
     ProtocolError, SendError, Server, SliceOutput, Time, Timeouts,
@@ -195,4 +198,63 @@ fn rfc6455_7_1_7_idle_without_room_for_a_close_fails_the_connection() {
     assert_eq!(expired, Expired::Failed(ProtocolError::PolicyViolation));
     assert_eq!(connection.failure(), Some(ProtocolError::PolicyViolation));
     assert_eq!(deadlines.expire(now, &timeouts, &mut connection, &mut Vec::new()), Expired::Nothing);
+}
+
+#[test]
+fn rfc7692_7_1_2_a_window_has_8_to_15_bits() {
+    assert_eq!([0, 7, 16, 255].map(WindowBits::new), [None; 4]);
+    assert_eq!([8, 15].map(|bits| WindowBits::new(bits).map(WindowBits::get)), [Some(8), Some(15)]);
+}
+
+#[test]
+fn rfc6455_10_2_an_origin_that_is_not_text_is_let_in_where_any_is() {
+    let host = Authority::parse("example.com").unwrap();
+    assert!(OriginPolicy::Any.allows(b"http://example.com\xFF", host));
+    assert!(!OriginPolicy::default().allows(b"http://example.com\xFF", host));
+    assert!(!OriginPolicy::Only(&["http://example.com", "null"]).allows(b"http://example.com\xFF", host));
+}
+
+#[test]
+fn rfc6455_4_2_1_a_body_that_is_announced_twice_is_refused() {
+    for twice in ["Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", "Content-Length: 0\r\nContent-Length: 5"]
+    {
+        let head = format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{twice}\r\n\r\n"
+        );
+        let mut out = Vec::new();
+        let progress = ServerHandshake::new().receive(head.as_bytes(), &mut out);
+        assert!(matches!(progress, RequestProgress::Refused(_)), "{progress:?}");
+        assert!(out.starts_with(b"HTTP/1.1 400 "), "{}", String::from_utf8_lossy(&out));
+    }
+}
+
+#[test]
+fn rfc8441_5_an_offer_is_checked_as_a_request_is_and_has_the_scheme_of_its_uri() {
+    let insecure = Uri::parse("ws://example.com/").unwrap();
+    let smuggled = ClientRequest::new(&insecure).headers(&[("a", "b\r\nc: d")]);
+    let error = UpgradeOffer::new(&smuggled, [7; 16]).unwrap_err();
+    assert_eq!(UpgradeOffer::connect(&smuggled).unwrap_err(), error);
+    for (uri, scheme) in [("ws://example.com/", "http"), ("wss://example.com/", "https")] {
+        let uri = Uri::parse(uri).unwrap();
+        let request = ClientRequest::new(&uri).compression(&[Policy::TAKEOVER]);
+        assert_eq!(request.offered_compression(), [Policy::TAKEOVER]);
+        assert_eq!(UpgradeOffer::connect(&request).unwrap().pseudo().scheme, Some(scheme));
+    }
+}
+
+#[test]
+fn rfc7692_6_1_compressed_bytes_go_out_where_that_was_agreed_on_and_there_is_room() {
+    let mut connection = Connection::new(Server, Negotiated::default(), Limits::default());
+    let mut out = Vec::new();
+    let sent = connection.send_compressed(Kind::Text, &[0], true, &mut out);
+    assert_eq!((sent, out.len()), (Err(SendError::NotNegotiated), 0));
+    let window = Window { bits: WindowBits::MAX, takeover: false };
+    let negotiated = Negotiated::new(Some(Parameters { server: window, client: window }));
+    let mut connection = Connection::new(Server, negotiated, Limits::default());
+    for (room, expected) in [(2, Err(SendError::NoRoom)), (3, Ok(()))] {
+        let mut memory = vec![0; room];
+        let mut out = SliceOutput::new(&mut memory);
+        assert_eq!(connection.send_compressed(Kind::Text, &[0], true, &mut out), expected);
+    }
 }
