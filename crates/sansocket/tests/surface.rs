@@ -15,7 +15,7 @@ use sansocket::{
     Client, Connection, Deadlines, Event, Expired, Kind, Limits, Message, Messages, Negotiated, Prepared,
     ProtocolError, SendError, Server, SliceOutput, Time, Timeouts,
 };
-use sansocket_testkit::{BINARY, CONTINUATION, Frame, Keys, Side, TEXT};
+use sansocket_testkit::{BINARY, CLOSE, CONTINUATION, Frame, Keys, PING, Side, TEXT, close_body};
 
 /// Asserts that each has words of its own, and `also` among them.
 #[track_caller]
@@ -257,4 +257,16 @@ fn rfc7692_6_1_compressed_bytes_go_out_where_that_was_agreed_on_and_there_is_roo
         let mut out = SliceOutput::new(&mut memory);
         assert_eq!(connection.send_compressed(Kind::Text, &[0], true, &mut out), expected);
     }
+}
+
+#[test]
+fn a_close_leaves_no_control_payload_behind() {
+    let mut connection = Connection::new(Server, Negotiated::default(), Limits::default());
+    let frames = [Frame::new(PING, "ping"), Frame::new(CLOSE, close_body(1000, "bye"))];
+    let mut bytes: Vec<u8> = frames.into_iter().flat_map(|it| it.for_reader(Side::Server, [1; 4]).bytes()).collect();
+    let mut input = &mut bytes[..];
+    assert!(matches!(connection.receive(&mut input, &mut Vec::new()), Some(Event::Ping)));
+    assert_eq!(connection.control(), b"ping");
+    assert!(matches!(connection.receive(&mut input, &mut Vec::new()), Some(Event::Close)));
+    assert_eq!(connection.control(), b"");
 }
