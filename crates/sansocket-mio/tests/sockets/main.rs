@@ -1,5 +1,6 @@
 //! The adapter on real sockets, against peers that behave, and peers that do not.
 
+mod assertions;
 mod backpressure;
 mod broadcast;
 mod child;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use sansocket_mio::{ConnectionId, Listen, Server, Settings, Stream};
+use sansocket_testkit::PanicWatch;
 
 use super::net::Net;
 use super::probe::{Heard, Probe};
@@ -17,12 +18,14 @@ use crate::common::{LIMIT, read_head, request};
 pub(crate) struct Local<S: Net> {
     pub(crate) server: Server<Probe<S>>,
     heard: Receiver<(ConnectionId, Heard)>,
+    /// The server catches what a handler panics with.
+    _watch: PanicWatch,
 }
 
 impl<S: Net + Send> Local<S> {
     pub(crate) fn new(mut probe: Probe<S>, settings: Settings) -> Self {
         let heard = probe.heard.take().unwrap();
-        Self { server: Server::new(probe, settings).unwrap(), heard }
+        Self { server: Server::new(probe, settings).unwrap(), heard, _watch: PanicWatch::new() }
     }
 
     /// A peer that has said nothing, and that the server has accepted.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use sansocket_mio::{ConnectionId, Connections, Handle, Server, Settings};
+use sansocket_testkit::PanicWatch;
 
 use super::net::prepare_tcp;
 use super::probe::{Heard, Probe};
@@ -35,6 +36,8 @@ impl Running {
         let heard = probe.heard.take().unwrap();
         let (sender, receiver) = channel();
         let thread = thread::spawn(move || {
+            // The server catches what a handler panics with.
+            let _watch = PanicWatch::new();
             let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
             let address = listener.local_addr().unwrap();
             let mut server = Server::new(probe, settings).unwrap();
