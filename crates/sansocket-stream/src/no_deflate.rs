@@ -36,6 +36,11 @@ pub struct Sender;
 pub enum Fragment {}
 
 impl Fragment {
+    /// Its bytes.
+    pub const fn as_bytes(&self) -> &[u8] {
+        match *self {}
+    }
+
     /// Sends it.
     ///
     /// # Errors
