@@ -9,12 +9,12 @@ use sansocket::{Client, Either, Limits, Negotiated, RandomKeys, Timeouts};
 #[cfg(feature = "deflate")]
 use sansocket_stream::Compression;
 use sansocket_stream::{ConnectError, ResponseHead};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::eyeballs;
-use crate::head::{read_some, within};
+use crate::head::{read_some, within, write};
 use crate::settings::{Opening, Settings};
 use crate::socket::Socket;
 use crate::websocket::WebSocket;
@@ -259,8 +259,7 @@ impl<'a> ConnectOptions<'a> {
         let policy = self.settings.policy();
         // RFC 6455, 4.1, item 7: a nonce "selected randomly for each connection".
         let mut handshake = self.request(uri, &policy).start(rand::random(), &mut out)?;
-        stream.write_all(&out).await?;
-        stream.flush().await?;
+        write(stream, &out).await?;
         loop {
             read_some(stream, received).await?;
             match handshake.receive(received) {

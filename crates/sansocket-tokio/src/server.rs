@@ -13,7 +13,7 @@ use sansocket_stream::Compression;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::head::{read_some, within};
+use crate::head::{again, read_some, within, write};
 use crate::settings::{Opening, Settings};
 use crate::websocket::WebSocket;
 
@@ -340,24 +340,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PendingRequest<S> {
     }
 }
 
-async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
-    stream.write_all(bytes).await?;
-    stream.flush().await
-}
-
 /// Answers a request that is not accepted. What its sender has sent behind it is read and discarded, or the answer may not arrive.
 async fn answer_and_drain<S>(stream: &mut S, answer: &[u8], limit: Option<Duration>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let drain = async {
-        stream.write_all(answer).await?;
-        stream.shutdown().await?;
+        write(stream, answer).await?;
+        again!(stream.shutdown())?;
         let mut scrap = Vec::with_capacity(4096);
         let mut left = DRAINED;
         while left > 0 {
             scrap.clear();
-            match stream.read_buf(&mut scrap).await? {
+            match again!(stream.read_buf(&mut scrap))? {
                 0 => break,
                 count => left = left.saturating_sub(count),
             }

@@ -11,6 +11,7 @@ mod held;
 mod long;
 mod messages;
 mod opening;
+mod panics;
 mod peak;
 mod reading;
 mod script;

@@ -2,7 +2,6 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
@@ -48,8 +47,6 @@ pub(crate) const COMPRESSES: bool = cfg!(feature = "deflate");
 struct Faulty {
     transport: Arc<Mutex<Transport>>,
     vectored: bool,
-    /// Whether the connection is open. Before, tokio's own calls are at work, which take an interruption for an error.
-    is_open: Arc<AtomicBool>,
 }
 
 impl Faulty {
@@ -58,18 +55,14 @@ impl Faulty {
     }
 
     /// Who is told that it would block is woken at once.
-    fn polled<T>(&self, result: Result<T, ErrorKind>, cx: &Context<'_>) -> Poll<io::Result<T>> {
+    fn polled<T>(result: Result<T, ErrorKind>, cx: &Context<'_>) -> Poll<io::Result<T>> {
         match result {
-            Err(kind) if kind == ErrorKind::WouldBlock || (kind == ErrorKind::Interrupted && !self.is_open()) => {
+            Err(ErrorKind::WouldBlock) => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
             result => Poll::Ready(Ok(result?)),
         }
-    }
-
-    fn is_open(&self) -> bool {
-        self.is_open.load(Ordering::Relaxed)
     }
 }
 
@@ -77,14 +70,14 @@ impl AsyncRead for Faulty {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut bytes = vec![0; buffer.remaining()];
         let read = self.transport().read(&mut bytes);
-        self.polled(read.map(|count| buffer.put_slice(&bytes[..count])), cx)
+        Self::polled(read.map(|count| buffer.put_slice(&bytes[..count])), cx)
     }
 }
 
 impl AsyncWrite for Faulty {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = self.transport().write(&[IoSlice::new(bytes)]);
-        self.polled(written, cx)
+        Self::polled(written, cx)
     }
 
     fn poll_write_vectored(
@@ -93,7 +86,7 @@ impl AsyncWrite for Faulty {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = self.transport().write(slices);
-        self.polled(written, cx)
+        Self::polled(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -102,7 +95,7 @@ impl AsyncWrite for Faulty {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = self.transport().flush();
-        self.polled(flushed, cx)
+        Self::polled(flushed, cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -197,8 +190,7 @@ async fn open(conversation: &Conversation, stream: Faulty, manner: Manner) -> Re
 /// Has the conversation over a transport with these faults.
 pub(crate) fn run(conversation: &Conversation, program: &Program, manner: Manner) -> Story {
     let transport = Transport::new(conversation.side(), REQUEST, conversation.frames(), program.clone());
-    let stream =
-        Faulty { transport: Arc::new(Mutex::new(transport)), vectored: manner.vectored, is_open: Arc::default() };
+    let stream = Faulty { transport: Arc::new(Mutex::new(transport)), vectored: manner.vectored };
     let mut story = None;
     run_tasks(vec![Box::pin(async { story = Some(tell(conversation, stream, manner).await) })]);
     story.unwrap()
@@ -216,7 +208,6 @@ async fn tell(conversation: &Conversation, stream: Faulty, manner: Manner) -> St
     match open(conversation, stream.clone(), manner).await {
         Err(error) => story.not_opened.push(error),
         Ok(ws) => {
-            stream.is_open.store(true, Ordering::Relaxed);
             let mut held = match manner.how {
                 How::Halves => {
                     let (reader, writer) = ws.split();

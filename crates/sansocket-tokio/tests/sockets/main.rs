@@ -8,5 +8,6 @@ mod flood;
 mod halves;
 mod messages;
 mod opening;
+mod panics;
 #[cfg(feature = "tls")]
 mod tls;
