@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::ops::Range;
+use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
 use mio::{Registry, Token};
@@ -336,6 +337,12 @@ impl<H: Handler> Connections<H> {
         }
     }
 
+    /// Forgets what was put and not written.
+    pub(super) fn forget_output(&mut self) {
+        self.common.clear();
+        self.aside.clear();
+    }
+
     pub(super) fn data_of_turn(&mut self, id: ConnectionId) -> &mut H::Data {
         &mut self.entries[id.index as usize].data
     }
@@ -366,9 +373,16 @@ impl<H: Handler> Connections<H> {
         let Self { entries, common, aside, touched, .. } = self;
         let driver = &mut entries[index].driver;
         mem::swap(&mut common.out, aside);
-        let result = work(driver, common);
-        driver.put_aside(common);
+        let result = panic::catch_unwind(AssertUnwindSafe(|| {
+            let result = work(driver, common);
+            driver.put_aside(common);
+            result
+        }));
         mem::swap(&mut common.out, aside);
+        let result = result.unwrap_or_else(|panicked| {
+            aside.clear();
+            panic::resume_unwind(panicked)
+        });
         touched.push(index);
         // A round may send to the same ones many times.
         if touched.len() >= MOST_TOUCHED.max(2 * entries.len()) {

@@ -396,11 +396,11 @@ impl<H: Handler> Server<H> {
                 if self.connections.entries.len() >= self.most_connections {
                     return;
                 }
-                let accepted = listener.socket.accept().and_then(|stream| {
-                    let driver = Driver::server(stream, &self.connections.common);
-                    // What is kept for it may not come about: it is gone then.
-                    caught(|| self.connections.insert(driver).map(drop)).unwrap_or(Ok(()))
-                });
+                let accept = || listener.socket.accept().map(|stream| Driver::server(stream, &self.connections.common));
+                let accepted = caught(accept).unwrap_or_else(|| Err(io::ErrorKind::Other.into()));
+                // What is kept for it may not come about: it is gone then.
+                let accepted =
+                    accepted.and_then(|driver| caught(|| self.connections.insert(driver).map(drop)).unwrap_or(Ok(())));
                 match accepted.map_err(|error| error.kind()) {
                     Ok(()) => {}
                     Err(io::ErrorKind::WouldBlock) => {

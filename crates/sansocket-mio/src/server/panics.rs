@@ -18,14 +18,18 @@ impl<H: Handler> Server<H> {
     /// Ends a connection in whose turn the handler has panicked.
     #[cold]
     pub(super) fn end_after_panic(&mut self, index: usize) {
-        // The first turn tells the handler of the end, at which it may panic again. In the second one nothing is told any more.
-        let ended = (0..2).any(|_| {
+        // A turn tells the handler at most that the connection has drained, and that it has ended, and it may panic at both. In the third
+        // one nothing is told any more.
+        let ended = (0..3).any(|_| {
             let is_there = self.connections.entries.contains(index);
             !is_there || caught(|| self.turn(index, Driver::fail_after_panic)).is_some()
         });
         self.connections.turn = None;
         if !ended && self.connections.entries.contains(index) {
+            // It is the stream that panics.
             let _ = caught(|| self.connections.remove(index));
         }
+        // What a turn that came to no end has left there must not go out in somebody else's.
+        self.connections.forget_output();
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use mio::net::{TcpListener, TcpStream};
 use sansocket_mio::{Context, EndedBy, Handler, Message, Prepared, ProtocolError, Server, Settings};
@@ -306,4 +306,47 @@ fn a_panic_of_what_is_kept_for_a_connection_costs_that_connection() {
     assert_eq!(counted.recv().unwrap(), 1);
     handle.shut_down(std::time::Duration::ZERO);
     serving.join().unwrap();
+}
+
+#[test]
+fn a_handler_that_panics_at_whatever_it_is_told_leaves_nothing_to_others() {
+    let settings = Settings { high_mark: 1000, low_mark: 500, ..TIMELESS };
+    let (bad, drained) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (is_bad, counted) = (Arc::clone(&bad), Arc::clone(&drained));
+    let probe = Probe::echo().on_close(|_| panics()).on_drained(move |_| {
+        if is_bad.load(Ordering::SeqCst) {
+            counted.fetch_add(1, Ordering::SeqCst);
+            panics();
+        }
+    });
+    let makes_bad = Arc::clone(&bad);
+    let probe = probe.on_message(move |cx, message| {
+        if message.as_bytes() == b"bad" {
+            makes_bad.store(true, Ordering::SeqCst);
+            panics();
+        }
+        let _ = cx.send(message);
+    });
+    let mut local = Local::<Tcp>::new(probe, settings);
+    let (_, mut bystander) = local.open();
+    let (_, mut peer) = local.open();
+    // One read takes all but the two last messages. Their echoes are more than the mark, so the next turn has to tell that the connection has
+    // drained, behind the messages that it reads.
+    local.server.set_read_buffer(20_000);
+    let mut sent = masked(TEXT, vec![b'f'; 1992]).repeat(10);
+    assert_eq!(sent.len(), 20_000);
+    sent.extend([masked(TEXT, "secret"), masked(TEXT, "bad")].concat());
+    peer.write_all(&sent).unwrap();
+    while !bad.load(Ordering::SeqCst) {
+        local.turn();
+    }
+    for _ in 0..10 {
+        assert_eq!(read_message(&mut peer), (TEXT, vec![b'f'; 1992]));
+    }
+    assert_eq!(read_message(&mut peer), (TEXT, b"secret".to_vec()), "what was sent before the panic goes out");
+    let mut close = vec![0; told().len()];
+    peer.read_exact(&mut close).unwrap();
+    assert_eq!(close, told());
+    assert_eq!(drained.load(Ordering::SeqCst), 1, "it has panicked over that, too");
+    expect_echo(&mut local, &mut bystander);
 }
