@@ -8,6 +8,10 @@
 //! is not read stops the others; and limit what h2 does not: how many streams there are at once, and how long the client's part of the
 //! handshake may take.
 //!
+//! h2 ends a connection, with all of its streams, if too many small DATA frames lie in it unread: it bears 133 of 10 bytes where the connection's
+//! window is of 64 KiB, and 2,131 where it is of 1 MiB. Who may be busy for a while, and has clients that send many short messages, asks for
+//! more by [`data_frame_budget`](h2::server::Builder::data_frame_budget).
+//!
 //! ```
 //! use std::time::Duration;
 //!

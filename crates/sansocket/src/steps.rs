@@ -1,5 +1,5 @@
-//! How many bytes the engine has passed over, for the fuzz targets: they hold it to work that grows no faster than what comes in and goes
-//! out. Without the feature `steps` nothing is counted and no code made.
+//! How many bytes the engine has passed over, for the fuzz targets and the tests of work: they hold it to work that grows no faster than what
+//! comes in and goes out. Without the feature `steps` nothing is counted and no code made.
 
 #[cfg(feature = "steps")]
 pub use counted::taken;
