@@ -35,7 +35,7 @@ async fn rustsec_2026_0258_data_frames_of_no_bytes_are_no_data() {
         }
         let _ = send.send_data(Bytes::from_static(b"behind"), true);
         let (is_whole, received) = timeout(Duration::from_secs(20), serving).await.expect("an end").unwrap();
-        assert!(!must_arrive || is_whole);
+        assert_eq!(is_whole, must_arrive, "{count}");
         assert_eq!(received, if is_whole { &b"behind"[..] } else { b"" }, "{count}");
     }
 }

@@ -209,7 +209,7 @@ fn cve_2026_27571_limits_are_low_before_a_login_and_higher_behind_it() {
 /// CVE-2026-25541 (the crate `bytes`): a capacity that overflowed. Every limit and every room at the edge of its type.
 #[test]
 fn cve_2026_25541_sums_of_lengths_and_limits_do_not_overflow() {
-    /// Says that it has room for everything.
+    /// Has so much room, and must not be written to.
     struct Endless(usize);
     impl Output for Endless {
         fn room(&self) -> usize {

@@ -141,16 +141,15 @@ fn cve_2021_42340_ten_thousand_handshakes_leave_nothing_behind() {
 fn bounded_memory_a_connection_is_as_large_as_its_type() {
     assert!(size_of::<Connection<sansocket::Server>>() <= 192);
     for side in SIDES {
-        let mut peer = Peer::either(side);
+        let mut connections: Vec<_> = (0..200).map(|_| Peer::either(side).connection).collect();
         let mut out = Vec::with_capacity(10_000);
         let mut bytes: Vec<u8> = (0..=255).cycle().take(5000).collect();
         let taken = measure(|| {
-            for start in 0..200 {
-                let mut fresh = std::mem::replace(&mut peer.connection, Peer::either(side).connection);
-                receive(&mut fresh, &mut bytes[start..], &mut out);
+            for (start, connection) in connections.iter_mut().enumerate() {
+                receive(connection, &mut bytes[start..], &mut out);
                 out.clear();
             }
         });
-        assert_eq!(taken.bytes_current, 0);
+        assert_eq!(taken.count_total, 0);
     }
 }
