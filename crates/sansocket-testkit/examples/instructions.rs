@@ -1,11 +1,12 @@
-//! Work of the engine to be counted: `instructions CASE COUNT` receives or sends so many messages, or some more to make a whole read of them, and says how
-//! many; `instructions` alone lists the cases.
+//! Work of the engine to be counted: `instructions CASE COUNT` receives or sends so many messages or heads, or some more to make a whole read of them, and
+//! says how many; `instructions` alone lists the cases.
 //!
 //! `cargo xtask instructions` runs it under a simulator. Two runs with different counts leave out everything that is done once.
 
 use std::env;
 use std::hint::black_box;
 
+use sansocket::handshake::{HeadLimits, RequestProgress, ServerHandshake};
 use sansocket::{Client, Connection, Event, Limits, MaskKeys, Negotiated, Role, Server};
 use sansocket_testkit::{BINARY, CONTINUATION, Frame, Side, TEXT};
 
@@ -14,7 +15,7 @@ const READ: usize = 16 * 1024;
 
 type Case = (&'static str, fn(u64) -> u64);
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 15] = [
     ("receive/server/binary/16", |count| receive(Server, Side::Server, binary(16), count)),
     ("receive/server/binary/125", |count| receive(Server, Side::Server, binary(125), count)),
     ("receive/server/binary/1024", |count| receive(Server, Side::Server, binary(1024), count)),
@@ -23,6 +24,9 @@ const CASES: [Case; 13] = [
     ("receive/server/fragments/1024", |count| receive(Server, Side::Server, fragments(1024, 64), count)),
     ("receive/client/binary/125", |count| receive(client(), Side::Client, binary(125), count)),
     ("receive/client/ascii/125", |count| receive(client(), Side::Client, text("The quick brown fox. ", 125), count)),
+    // Work in proportion to a head's bytes, however it comes: sixteen times the bytes take sixteen times the instructions, and no more.
+    ("head/server/1024", |count| head(1024, count)),
+    ("head/server/16384", |count| head(16 * 1024, count)),
     ("send/server/binary/125", |count| send(Server, 125, count)),
     ("send/server/binary/1024", |count| send(Server, 1024, count)),
     ("send/client/binary/125", |count| send(client(), 125, count)),
@@ -101,6 +105,27 @@ fn receive<R: Role>(role: R, side: Side, frames: Vec<Frame>, count: u64) -> u64 
     }
     assert!(out.is_empty() && received == count.next_multiple_of(each as u64), "all of it is good");
     received
+}
+
+/// Receives a request of this length again and again, byte for byte.
+fn head(len: usize, count: u64) -> u64 {
+    let mut text = String::from(
+        "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nCookie: ",
+    );
+    text.extend((text.len() + 4..len).map(|_| 'x'));
+    text.push_str("\r\n\r\n");
+    assert_eq!(text.len(), len);
+    let limits = HeadLimits { bytes: len, ..HeadLimits::DEFAULT };
+    let mut out = Vec::new();
+    for _ in 0..count {
+        let mut handshake = ServerHandshake::new().limits(limits);
+        for end in 1..len {
+            assert!(matches!(handshake.receive(&text.as_bytes()[..end], &mut out), RequestProgress::Incomplete));
+        }
+        assert!(matches!(handshake.receive(text.as_bytes(), &mut out), RequestProgress::Request(_)));
+    }
+    count
 }
 
 /// Sends a message again and again, into an output that is emptied like a socket's.
