@@ -131,3 +131,47 @@ mod tests {
         }
     }
 }
+
+/// On Linux, since elsewhere a full queue may refuse.
+#[cfg(all(test, target_os = "linux"))]
+mod silence {
+    use std::net::TcpListener;
+
+    use mio::{Events, Poll};
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    /// A listener whose queue is full, and who is in it: the next one to ask for a connection hears nothing.
+    fn silent() -> (Socket, Vec<TcpStream>, SocketAddr) {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let filling = (0..8).map(|_| TcpStream::connect(address).unwrap()).collect();
+        (listener, filling, address)
+    }
+
+    #[test]
+    fn rfc8305_5_an_address_that_does_not_answer_has_the_next_one_tried_beside_it() {
+        let (_listener, _filling, silent) = silent();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let answers = listener.local_addr().unwrap();
+        let mut poll = Poll::new().unwrap();
+        let (id, now) = (Id::next(), Instant::now());
+        let mut race = Race::start(vec![silent, answers], id, poll.registry(), now);
+        let due = race.next_at();
+        assert_eq!(due, Some(now + ATTEMPT_DELAY));
+        assert!(race.winner(id, poll.registry(), now).is_none(), "nobody has answered, nobody has refused");
+        race.attempt(id, poll.registry(), now + ATTEMPT_DELAY);
+        assert_eq!((race.attempts.len(), race.next_at()), (2, None), "beside it, and there is no other");
+        let mut events = Events::with_capacity(8);
+        let won = loop {
+            if let Some(won) = race.winner(id, poll.registry(), now) {
+                break won.unwrap();
+            }
+            poll.poll(&mut events, None).unwrap();
+        };
+        assert_eq!(won.peer_addr().unwrap(), answers);
+    }
+}
