@@ -12,11 +12,17 @@ use crate::timing::Limit;
 /// Connects to the first of a host's addresses that answers.
 pub(crate) fn connect(host: &str, port: u16, limit: Limit) -> io::Result<TcpStream> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    race(in_turns((host, port).to_socket_addrs()?), move |address| match limit.left() {
+    let connect = move |address| match limit.left() {
         Some(left) if left.is_zero() => Err(io::ErrorKind::TimedOut.into()),
         Some(left) => TcpStream::connect_timeout(&address, left),
         None => TcpStream::connect(address),
-    })
+    };
+    race(in_turns((host, port).to_socket_addrs()?), connect, start)
+}
+
+/// Has a thread of its own do that.
+fn start(attempt: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    thread::Builder::new().name("connect".to_owned()).spawn(attempt).map(drop)
 }
 
 /// Begins with the first address; with the next one when an attempt has failed, or has not succeeded for a while. What the others come to is
@@ -24,6 +30,7 @@ pub(crate) fn connect(host: &str, port: u16, limit: Limit) -> io::Result<TcpStre
 fn race<T: Send + 'static>(
     addresses: Vec<SocketAddr>,
     connect: impl Fn(SocketAddr) -> io::Result<T> + Clone + Send + 'static,
+    start: impl Fn(Box<dyn FnOnce() + Send>) -> io::Result<()>,
 ) -> io::Result<T> {
     if let [address] = addresses[..] {
         return connect(address);
@@ -33,7 +40,11 @@ fn race<T: Send + 'static>(
     let mut addresses = addresses.into_iter();
     while let Some(address) = addresses.next() {
         let (connect, sender) = (connect.clone(), sender.clone());
-        thread::Builder::new().name("connect".to_owned()).spawn(move || sender.send(connect(address)))?;
+        if let Err(error) = start(Box::new(move || drop(sender.send(connect(address))))) {
+            // Those that run may still succeed.
+            failure = error;
+            break;
+        }
         if addresses.len() > 0 {
             match attempts.recv_timeout(ATTEMPT_DELAY) {
                 Ok(Ok(stream)) => return Ok(stream),
@@ -55,6 +66,7 @@ fn race<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::sync::{Arc, Mutex};
 
     use super::*;
@@ -63,12 +75,19 @@ mod tests {
         (0..count).map(|port| ([127, 0, 0, 1], port).into()).collect()
     }
 
+    fn race_all<T: Send + 'static>(
+        addresses: Vec<SocketAddr>,
+        connect: impl Fn(SocketAddr) -> io::Result<T> + Clone + Send + 'static,
+    ) -> io::Result<T> {
+        race(addresses, connect, start)
+    }
+
     #[test]
     fn rfc8305_5_an_address_that_does_not_answer_has_the_next_one_tried_beside_it() {
         // Held back until the test is over.
         let (end, never) = mpsc::channel::<()>();
         let never = Arc::new(Mutex::new(never));
-        let won = race(addresses(3), move |address| {
+        let won = race_all(addresses(3), move |address| {
             if address.port() < 2 {
                 let _ = never.lock().unwrap().recv();
             }
@@ -83,7 +102,7 @@ mod tests {
         let (begun, has_begun) = mpsc::channel();
         let (end, never) = mpsc::channel::<()>();
         let gates = Arc::new((Mutex::new(has_begun), Mutex::new(never)));
-        let won = race(addresses(2), move |address| {
+        let won = race_all(addresses(2), move |address| {
             if address.port() == 0 {
                 gates.0.lock().unwrap().recv().unwrap();
             } else {
@@ -104,14 +123,41 @@ mod tests {
                 port => Ok(port),
             }
         };
-        assert_eq!(race(addresses(4), refuse_below(2)).unwrap(), 2);
-        assert_eq!(race(addresses(4), refuse_below(4)).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
-        assert_eq!(race(addresses(0), refuse_below(0)).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(race_all(addresses(4), refuse_below(2)).unwrap(), 2);
+        assert_eq!(race_all(addresses(4), refuse_below(4)).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(race_all(addresses(0), refuse_below(0)).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn an_attempt_that_gets_no_thread_leaves_the_one_that_runs_to_its_end() {
+        let first_comes_to = |won: io::Result<()>| {
+            let (go, gate) = mpsc::channel::<()>();
+            let first = Arc::new(Mutex::new(Some((gate, won))));
+            let connect = move |address: SocketAddr| {
+                let (gate, won) = first.lock().unwrap().take().unwrap();
+                // Until there was no thread for the second one.
+                let _ = gate.recv();
+                won.map(|()| address.port())
+            };
+            let (begun, go) = (Cell::new(false), Cell::new(Some(go)));
+            race(addresses(3), connect, |attempt| {
+                if !begun.replace(true) {
+                    return start(attempt);
+                }
+                drop(go.take().expect("none is tried behind it"));
+                Err(io::ErrorKind::OutOfMemory.into())
+            })
+        };
+        assert_eq!(first_comes_to(Ok(())).unwrap(), 0);
+        let refused = io::ErrorKind::ConnectionRefused;
+        assert_eq!(first_comes_to(Err(refused.into())).unwrap_err().kind(), refused);
+        let no_thread = |_| Err(io::ErrorKind::OutOfMemory.into());
+        assert_eq!(race(addresses(2), |_| Ok(()), no_thread).unwrap_err().kind(), io::ErrorKind::OutOfMemory);
     }
 
     #[test]
     fn a_single_address_takes_no_thread() {
-        let won = race(addresses(1), |_| Ok(thread::current().id()));
+        let won = race_all(addresses(1), |_| Ok(thread::current().id()));
         assert_eq!(won.unwrap(), thread::current().id());
     }
 }
