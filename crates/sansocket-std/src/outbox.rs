@@ -6,7 +6,7 @@ use std::mem;
 use sansocket_stream::FRAME;
 
 use crate::stream::Stream;
-use crate::timing::Limit;
+use crate::timing::{Limit, is_gone};
 use crate::write_limit::WriteLimit;
 
 /// How much memory an empty queue keeps, in bytes.
@@ -22,11 +22,13 @@ pub(crate) struct Outbox {
     is_unflushed: bool,
     /// How long the socket may take for them.
     pub(crate) limit: WriteLimit,
+    /// What failed when the rest of a message was given up. The engine waits for that rest, and would take the next message for a mistake.
+    given_up: Option<io::ErrorKind>,
 }
 
 impl Outbox {
     pub(crate) const fn new(limit: WriteLimit) -> Self {
-        Self { bytes: Vec::new(), sent: 0, is_unflushed: false, limit }
+        Self { bytes: Vec::new(), sent: 0, is_unflushed: false, limit, given_up: None }
     }
 
     /// Whether so much is queued that it is time to write.
@@ -37,6 +39,17 @@ impl Outbox {
     /// Whether nothing is left to be written or flushed.
     pub(crate) const fn is_empty(&self) -> bool {
         self.bytes.is_empty() && !self.is_unflushed
+    }
+
+    /// Whether `written` has shown that there is nobody to queue the rest of a message for, which is then [told](Self::check) of every other.
+    pub(crate) fn gives_up(&mut self, written: &io::Result<()>) -> bool {
+        self.given_up = written.as_ref().err().filter(|error| is_gone(error)).map(io::Error::kind);
+        self.given_up.is_some()
+    }
+
+    /// An error, if the rest of a message was given up.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.given_up.map_or(Ok(()), |kind| Err(kind.into()))
     }
 
     /// Writes everything. After an error, a further call goes on where this one stopped.

@@ -16,7 +16,7 @@ use crate::layer::Layer;
 use crate::outbox::Outbox;
 use crate::split::{Direction, Trace};
 use crate::stream::CloneStream;
-use crate::timing::{Limit, is_lost};
+use crate::timing::Limit;
 
 #[derive(Debug)]
 pub(crate) struct Shared<S> {
@@ -242,7 +242,7 @@ impl<S: CloneStream> Turn<'_, S> {
         let mut written = Ok(());
         for frame in frames(message) {
             written = self.write_frame(frame, written)?;
-            if is_lost(&written) {
+            if self.gives_up(&written) {
                 break;
             }
         }
@@ -285,7 +285,7 @@ impl<S: CloneStream> Turn<'_, S> {
             if written.is_ok() {
                 written = self.write_if_full();
             }
-            if is_lost(&written) {
+            if self.gives_up(&written) {
                 break;
             }
         }
@@ -328,6 +328,15 @@ impl<S: CloneStream> Turn<'_, S> {
                 Err(error)
             }
         })
+    }
+
+    /// As [`Outbox::check`].
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.writing.as_ref().map_or(Ok(()), |writing| writing.outbox.check())
+    }
+
+    fn gives_up(&mut self, written: &io::Result<()>) -> bool {
+        self.writing.as_mut().is_some_and(|writing| writing.outbox.gives_up(written))
     }
 
     fn send<T>(&mut self, send: impl FnOnce(&mut Engine, &mut Vec<u8>) -> T) -> T {

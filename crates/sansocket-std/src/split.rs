@@ -293,6 +293,7 @@ impl<S: CloneStream> Writer<S> {
         end: impl FnOnce(Turn<'s, S>) -> io::Result<()>,
     ) -> Result<(), Error> {
         let mut turn = self.shared.turn();
+        turn.check()?;
         match send(&mut turn) {
             Ok(written) => {
                 written?;

@@ -229,8 +229,3 @@ pub(crate) fn is_timeout(error: &io::Error) -> bool {
 pub(crate) fn is_gone(error: &io::Error) -> bool {
     !is_timeout(error) && error.kind() != io::ErrorKind::Interrupted
 }
-
-/// Whether a write has shown that there is nobody to queue the rest of a message for.
-pub(crate) fn is_lost(written: &io::Result<()>) -> bool {
-    written.as_ref().is_err_and(is_gone)
-}

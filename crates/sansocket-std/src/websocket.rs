@@ -15,7 +15,7 @@ use crate::outbox::Outbox;
 use crate::receiver::{Receiver, Side};
 use crate::split::{Direction, Reader, Trace, Writer, split};
 use crate::stream::{CloneStream, SplitStream, Stream};
-use crate::timing::{Limit, Timing, is_lost};
+use crate::timing::{Limit, Timing};
 
 /// An open connection, client or server, over a blocking stream.
 #[derive(Debug)]
@@ -196,6 +196,7 @@ impl<S: Stream> WebSocket<S> {
     fn queue_message(&mut self, message: Message<'_>, compress: Compress) -> Result<(), Error> {
         self.receiver.timing.active(true);
         let Owner { stream, engine, outbox, codec } = &mut self.receiver.side;
+        outbox.check()?;
         if codec.begin(message.as_bytes().len(), compress, engine)? {
             self.queue_compressed(message.kind(), message.as_bytes(), true)?;
             return self.flush_if_full();
@@ -211,7 +212,7 @@ impl<S: Stream> WebSocket<S> {
                 // The message is to be whole all the same, once the stream takes more.
                 Err(_) => outbox.bytes.extend_from_slice(behind),
             }
-            if is_lost(&written) {
+            if outbox.gives_up(&written) {
                 break;
             }
         }
@@ -228,7 +229,7 @@ impl<S: Stream> WebSocket<S> {
             if outbox.is_full() && written.is_ok() {
                 written = outbox.flush(stream, Limit::NONE);
             }
-            if is_lost(&written) {
+            if outbox.gives_up(&written) {
                 break;
             }
         }
@@ -264,6 +265,7 @@ impl<S: Stream> WebSocket<S> {
     pub fn queue_prepared(&mut self, prepared: &Prepared) -> Result<(), Error> {
         self.receiver.timing.active(true);
         let Owner { engine, outbox, .. } = &mut self.receiver.side;
+        outbox.check()?;
         engine.send_prepared(prepared, &mut outbox.bytes)?;
         self.flush_if_full()
     }
@@ -295,6 +297,7 @@ impl<S: Stream> WebSocket<S> {
     fn send_message_part(&mut self, kind: Kind, part: &[u8], last: bool, compress: Compress) -> Result<(), Error> {
         self.receiver.timing.active(true);
         let Owner { stream, engine, outbox, codec } = &mut self.receiver.side;
+        outbox.check()?;
         if codec.begin_part(kind, part, last, compress, engine)? {
             self.queue_compressed(kind, part, last)?;
             return self.flush();

@@ -15,6 +15,7 @@ use sansocket_std::{
 };
 
 use crate::common::{echo, masked, open_to_all, raw_client, read_head, read_to_end, sockets};
+use crate::script::Script;
 
 const SMALL: Policy = Policy { window_bits: WindowBits::new(9).unwrap(), ..Policy::DEFAULT };
 
@@ -469,6 +470,30 @@ fn a_message_that_was_cut_short_by_a_time_limit_is_whole_once_it_is_flushed() {
         assert!(matches!(error, Error::Io(_)), "{error}");
     }
     drop(reading.join().unwrap());
+}
+
+#[test]
+fn a_stream_that_was_lost_within_a_compressed_message_is_told_to_every_further_one() {
+    let window = Window { bits: WindowBits::MAX, takeover: true };
+    let negotiated = Negotiated::new(Some(Parameters { server: window, client: window }));
+    let noise = scrambled(1 << 20);
+    for split in [false, true] {
+        let stream = Script::generous(&[]);
+        let mut ws = open_to_all().upgraded(stream.clone(), negotiated, &[]).unwrap();
+        stream.state().write_error = Some(io::ErrorKind::BrokenPipe);
+        let mut send: Box<dyn FnMut(&[u8]) -> Result<(), Error>> = if split {
+            let (_reader, writer) = ws.split().unwrap();
+            Box::new(move |message| writer.send_with(message, Compress::Always))
+        } else {
+            Box::new(move |message| ws.send_with(message, Compress::Always))
+        };
+        for message in [&noise[..], &noise, b"short"] {
+            let result = send(message);
+            let lost = matches!(&result, Err(Error::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe);
+            assert!(lost, "{split}: {result:?}");
+        }
+        assert_eq!(stream.state().written, b"", "nothing of them");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! When bytes leave: what writes and what only queues, and that a read tells of nothing whose answer is still here.
 
-use sansocket_std::{AcceptOptions, CloseCode, Error, Message, Prepared, SendError};
+use std::io::ErrorKind;
+
+use sansocket_std::{AcceptOptions, CloseCode, Error, Kind, Message, Prepared, SendError};
 
 use crate::script::{Script, server};
 
@@ -30,7 +32,7 @@ fn queue_writes_nothing_and_send_flush_ping_close_and_read_write_all_of_it() {
         // The peer is gone, which the reads tell, but only behind the write.
         let result = match how {
             "send" => ws.send("c"),
-            "send_part" => ws.send_part(sansocket_std::Kind::Text, b"c", false),
+            "send_part" => ws.send_part(Kind::Text, b"c", false),
             "flush" => ws.flush(),
             "ping" => ws.ping(b""),
             "start_close" => ws.start_close(None, ""),
@@ -61,6 +63,41 @@ fn a_writing_half_queues_and_sends_as_the_whole_does() {
         }
         assert!(stream.state().written.starts_with(QUEUED), "{how}");
     }
+}
+
+/// More than one frame.
+static LONG: [u8; 1 << 20] = [7; 1 << 20];
+
+fn expect_broken_pipe(result: &Result<(), Error>) {
+    assert!(matches!(result, Err(Error::Io(error)) if error.kind() == ErrorKind::BrokenPipe), "{result:?}");
+}
+
+#[test]
+fn a_stream_that_was_lost_within_a_message_is_told_to_every_further_one() {
+    let stream = Script::generous(&[]);
+    let mut ws = server(AcceptOptions::new(), &stream);
+    stream.state().write_error = Some(ErrorKind::BrokenPipe);
+    for _ in 0..3 {
+        expect_broken_pipe(&ws.send(&LONG));
+    }
+    expect_broken_pipe(&ws.queue("short"));
+    expect_broken_pipe(&ws.queue_prepared(&Prepared::new("short")));
+    expect_broken_pipe(&ws.send_part(Kind::Binary, b"short", true));
+    assert_eq!(stream.state().written, b"", "nothing of them");
+}
+
+#[test]
+fn a_stream_that_was_lost_within_a_message_is_told_to_every_writing_half() {
+    let stream = Script::generous(&[]);
+    let (_reader, writer) = server(AcceptOptions::new(), &stream).split().unwrap();
+    stream.state().write_error = Some(ErrorKind::BrokenPipe);
+    for writer in [writer.clone(), writer.clone(), writer.clone()] {
+        expect_broken_pipe(&writer.send(&LONG));
+    }
+    expect_broken_pipe(&writer.queue("short"));
+    expect_broken_pipe(&writer.queue_prepared(&Prepared::new("short")));
+    expect_broken_pipe(&writer.send_part(Kind::Binary, b"short", true));
+    assert_eq!(stream.state().written, b"", "nothing of them");
 }
 
 #[test]

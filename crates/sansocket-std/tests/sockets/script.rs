@@ -18,6 +18,8 @@ pub(crate) struct State {
     /// For each read how much room there was, and how much of it was filled.
     reads: Vec<(usize, usize)>,
     pub(crate) written: Vec<u8>,
+    /// The next write fails so.
+    pub(crate) write_error: Option<io::ErrorKind>,
     /// How many reads there had been when something was written first.
     pub(crate) reads_before_writing: Option<usize>,
 }
@@ -31,6 +33,7 @@ impl Script {
             error: None,
             reads: Vec::new(),
             written: Vec::new(),
+            write_error: None,
             reads_before_writing: None,
         })))
     }
@@ -75,6 +78,9 @@ impl Write for Script {
         let mut state = self.state();
         let reads = state.reads.len();
         state.reads_before_writing.get_or_insert(reads);
+        if let Some(error) = state.write_error.take() {
+            return Err(error.into());
+        }
         state.written.extend_from_slice(bytes);
         Ok(bytes.len())
     }
