@@ -5,9 +5,10 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::mem;
 use std::net::TcpStream;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -29,6 +30,9 @@ Exit codes:
   3  the server violated the protocol
   4  the connection was lost, or the server was silent for too long
   5  the server closed with a code other than 1000 and 1001";
+
+/// How long `--on-eof exit` waits for the server's Close.
+const FOR_THE_ANSWER: Duration = Duration::from_secs(1);
 
 /// Connects, sends each line of the input as a text message and prints what arrives: text as it is, binary messages in hex.
 ///
@@ -76,7 +80,7 @@ enum OnEof {
     Close,
     /// Go on printing until the server closes
     Keep,
-    /// Close and leave, whatever the server still sends
+    /// Stop printing, close and leave, after a second if the server has not answered until then
     Exit,
 }
 
@@ -110,9 +114,10 @@ impl Connect {
         }
         let (mut reader, writer) = if self.trace { ws.split_traced(tracer(String::new())) } else { ws.split() }?;
         let bad_input = Arc::new(AtomicBool::new(false));
+        let leaving = Arc::new(Leaving::default());
         close_on_signal(writer.clone())?;
         thread::spawn({
-            let bad_input = Arc::clone(&bad_input);
+            let (bad_input, leaving) = (Arc::clone(&bad_input), Arc::clone(&leaving));
             let on_eof = self.on_eof;
             move || {
                 match send_lines(&writer) {
@@ -124,14 +129,17 @@ impl Connect {
                         bad_input.store(true, Ordering::SeqCst);
                     }
                 }
-                let closed = writer.start_close(CloseCode::NORMAL, "");
-                // Otherwise the connection has ended, and how is told by what reads it.
-                if matches!(on_eof, OnEof::Exit) && closed.is_ok() {
+                let close = || writer.start_close(CloseCode::NORMAL, "").is_ok();
+                if !matches!(on_eof, OnEof::Exit) {
+                    close();
+                } else if leaving.leave(close) {
+                    // A socket that is closed with unread input takes back what it has sent: what reads has this time to get to the end.
+                    thread::sleep(FOR_THE_ANSWER);
                     std::process::exit(if bad_input.load(Ordering::SeqCst) { 2 } else { 0 });
                 }
             }
         });
-        let code = print_messages(&mut reader)?;
+        let code = print_messages(&mut reader, &leaving)?;
         Ok(ExitCode::from(if code == 0 && bad_input.load(Ordering::SeqCst) { 2 } else { code }))
     }
 }
@@ -143,6 +151,35 @@ impl Connect {
             return Ok(None);
         }
         self.trust.connector().map(Some)
+    }
+}
+
+/// Whether we are about to leave: nothing more is printed then.
+#[derive(Default)]
+struct Leaving {
+    begun: AtomicBool,
+    /// Whether our Close was sent: then it does not matter how the connection ends. Locked while it is being sent.
+    closed: Mutex<bool>,
+}
+
+impl Leaving {
+    fn leave(&self, close: impl FnOnce() -> bool) -> bool {
+        let mut closed = self.closed();
+        self.begun.store(true, Ordering::SeqCst);
+        *closed = close();
+        *closed
+    }
+
+    fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::SeqCst)
+    }
+
+    fn has_left(&self) -> bool {
+        *self.closed()
+    }
+
+    fn closed(&self) -> MutexGuard<'_, bool> {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -184,10 +221,12 @@ fn send_lines(writer: &Writer<TcpStream>) -> anyhow::Result<End> {
 }
 
 /// Prints until the end, says on the standard error how that came, and gives the exit code.
-fn print_messages(reader: &mut Reader<TcpStream>) -> anyhow::Result<u8> {
+fn print_messages(reader: &mut Reader<TcpStream>, leaving: &Leaving) -> anyhow::Result<u8> {
     let mut stdout = io::stdout().lock();
     loop {
         let printed = match reader.read() {
+            Ok(Some(_)) if leaving.has_begun() => continue,
+            Ok(None) | Err(_) if leaving.has_left() => return Ok(0),
             Ok(Some(Message::Text(text))) => writeln!(stdout, "{text}"),
             Ok(Some(Message::Binary(bytes))) => writeln!(stdout, "{}", hex(bytes)),
             Ok(None) => break,

@@ -1,7 +1,9 @@
 //! What `connect` does beside its input, and at its end.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
 
 use sansocket_std::{AcceptOptions, CloseCode, Message};
 
@@ -131,4 +133,45 @@ fn with_exit_it_leaves_behind_its_close_without_an_answer() {
     let (status, printed, told) = finish(child);
     server.join().unwrap();
     assert_eq!((status.code(), printed.as_str(), told.as_str()), (Some(0), "", ""));
+}
+
+#[test]
+fn with_exit_a_server_that_sends_all_the_while_gets_every_line() {
+    // More than the server's socket holds while nobody reads, and no more than both do.
+    let lines: Vec<_> = (0..40).map(|number| format!("{number:05000}")).collect();
+    let (closing, is_closing) = mpsc::channel();
+    let (url, server) = one_shot({
+        let lines = lines.clone();
+        move |stream| {
+            let (mut reader, writer) = AcceptOptions::new().accept(stream).unwrap().split().unwrap();
+            let flood = thread::spawn(move || while writer.send(&"x".repeat(4096)).is_ok() {});
+            is_closing.recv().unwrap();
+            for line in &lines {
+                assert_eq!(reader.read().unwrap(), Some(Message::Text(line)));
+            }
+            // The answer may come too late.
+            let _ = reader.read();
+            drop(reader);
+            flood.join().unwrap();
+        }
+    });
+    let mut command = sansocket();
+    command.args(["connect", &url, "--on-eof", "exit", "--trace"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    // Beside what it tells, which is to be read all the while.
+    let typing = thread::spawn(move || input.write_all(lines.join("\n").as_bytes()));
+    let told: Vec<_> = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map(Result::unwrap)
+        .inspect(move |line| {
+            if line.starts_with("> close") {
+                closing.send(()).unwrap();
+            }
+        })
+        .filter(|line| !line.starts_with(['<', '>']))
+        .collect();
+    assert_eq!((child.wait().unwrap().code(), &told[..]), (Some(0), &[][..]));
+    typing.join().unwrap().unwrap();
+    server.join().unwrap();
 }
