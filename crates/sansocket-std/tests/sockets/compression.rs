@@ -477,18 +477,18 @@ fn a_stream_that_was_lost_within_a_compressed_message_is_told_to_every_further_o
     let window = Window { bits: WindowBits::MAX, takeover: true };
     let negotiated = Negotiated::new(Some(Parameters { server: window, client: window }));
     let noise = scrambled(1 << 20);
+    let messages = [&noise[..], &noise, b"short"];
     for split in [false, true] {
         let stream = Script::generous(&[]);
         let mut ws = open_to_all().upgraded(stream.clone(), negotiated, &[]).unwrap();
         stream.state().write_error = Some(io::ErrorKind::BrokenPipe);
-        let mut send: Box<dyn FnMut(&[u8]) -> Result<(), Error>> = if split {
+        let results = if split {
             let (_reader, writer) = ws.split().unwrap();
-            Box::new(move |message| writer.send_with(message, Compress::Always))
+            messages.map(|message| writer.send_with(message, Compress::Always))
         } else {
-            Box::new(move |message| ws.send_with(message, Compress::Always))
+            messages.map(|message| ws.send_with(message, Compress::Always))
         };
-        for message in [&noise[..], &noise, b"short"] {
-            let result = send(message);
+        for result in results {
             let lost = matches!(&result, Err(Error::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe);
             assert!(lost, "{split}: {result:?}");
         }
