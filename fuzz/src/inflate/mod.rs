@@ -41,7 +41,7 @@ pub mod flags {
     pub const TAKEOVER: u8 = 2;
     /// The stream is there as it is; otherwise a program makes it.
     pub const RAW: u8 = 4;
-    /// No limit on a message's bytes but [`ENOUGH`](super::ENOUGH).
+    /// No limit on a message's bytes but what the fuzzer has time for.
     pub const ANY_LENGTH: u8 = 16;
     /// No limit on a message's frames.
     pub const ANY_FRAGMENTS: u8 = 32;
@@ -49,6 +49,9 @@ pub mod flags {
 
 /// The largest limit: what is above it takes longer and shows nothing else.
 pub const ENOUGH: u64 = 80_000;
+
+/// In how many pieces, at most, a message without a limit comes of its scratch: of more, the fuzzer gets slow, and sees nothing else.
+const PIECES: u64 = 500;
 
 /// Streams above this are not fed byte for byte, and their messages not inflated byte for byte: the invariant would be the same, the fuzzer
 /// slow.
@@ -84,18 +87,19 @@ impl<'a> Arbitrary<'a> for Case {
         let has = |bit| flag & bit != 0;
         let reader = if has(flags::CLIENT) { Side::Client } else { Side::Server };
         let (message, fragments) = (u64::from(word(u) % 2001), u32::from(byte(u) % 21));
+        let bits = WindowBits::new(8 + byte(u) % 8).expect("8 to 15");
+        let window = Window { bits, takeover: has(flags::TAKEOVER) };
+        let scratch = 1 + word(u) % 5000;
         let limits = Limits {
-            message: if has(flags::ANY_LENGTH) { ENOUGH } else { message },
+            message: if has(flags::ANY_LENGTH) { ENOUGH.min(PIECES * u64::from(scratch)) } else { message },
             fragments: if has(flags::ANY_FRAGMENTS) { u32::MAX } else { fragments },
             undefined_close_codes: false,
         };
-        let bits = WindowBits::new(8 + byte(u) % 8).expect("8 to 15");
-        let window = Window { bits, takeover: has(flags::TAKEOVER) };
-        let scratch = 1 + usize::from(word(u) % 5000);
         let cuts: Vec<_> = (0..byte(u) % 8).map(|_| usize::from(word(u))).collect();
         let bytes = if has(flags::RAW) { u.bytes(u.len())?.to_vec() } else { program::run(reader, window, u) };
         let cuts = cuts.into_iter().map(|cut| cut % (bytes.len() + 1)).collect();
-        Ok(Self { reader, parameters: Parameters { server: window, client: window }, limits, scratch, cuts, bytes })
+        let (parameters, scratch) = (Parameters { server: window, client: window }, usize::from(scratch));
+        Ok(Self { reader, parameters, limits, scratch, cuts, bytes })
     }
 }
 
