@@ -13,7 +13,8 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use sansocket_std::{
-    CloseCode, ConnectOptions, Error, Message, ProtocolError, Reader, SendError, Timeouts, TlsConnector, Writer,
+    CloseCode, ConnectError, ConnectOptions, Error, Message, ProtocolError, Reader, SendError, Timeouts, TlsConnector,
+    Writer,
 };
 
 use crate::compression::Compression;
@@ -29,7 +30,7 @@ Exit codes:
   2  wrong arguments, or input that is not UTF-8
   3  the server violated the protocol
   4  the connection was lost, or the server was silent for too long
-  5  the server closed with a code other than 1000 and 1001";
+  5  the server closed with a code other than 1000 and 1001; a Close without a code counts as 0";
 
 /// How long `--on-eof exit` waits for the server's Close.
 const FOR_THE_ANSWER: Duration = Duration::from_secs(1);
@@ -106,7 +107,15 @@ impl Connect {
         if let Some(tls) = &tls {
             options = options.tls(tls);
         }
-        let ws = options.connect(&self.url)?;
+        let ws = match options.connect(&self.url) {
+            Ok(ws) => ws,
+            // Asked for in that way it will not be opened at any other time either.
+            Err(error @ (ConnectError::Uri(_) | ConnectError::Request(_))) => {
+                eprintln!("sansocket: {error}");
+                return Ok(ExitCode::from(2));
+            }
+            Err(error) => return Err(error.into()),
+        };
         if io::stdin().is_terminal() {
             let protocol = ws.protocol().map_or_else(String::new, |protocol| format!(", protocol {protocol}"));
             let compression = if ws.negotiated().compression().is_some() { ", compressed" } else { "" };
@@ -223,10 +232,12 @@ fn send_lines(writer: &Writer<TcpStream>) -> anyhow::Result<End> {
 /// Prints until the end, says on the standard error how that came, and gives the exit code.
 fn print_messages(reader: &mut Reader<TcpStream>, leaving: &Leaving) -> anyhow::Result<u8> {
     let mut stdout = io::stdout().lock();
+    let is_terminal = stdout.is_terminal();
     loop {
         let printed = match reader.read() {
             Ok(Some(_)) if leaving.has_begun() => continue,
             Ok(None) | Err(_) if leaving.has_left() => return Ok(0),
+            Ok(Some(Message::Text(text))) if is_terminal => writeln!(stdout, "{}", harmless(text)),
             Ok(Some(Message::Text(text))) => writeln!(stdout, "{text}"),
             Ok(Some(Message::Binary(bytes))) => writeln!(stdout, "{}", hex(bytes)),
             Ok(None) => break,
@@ -254,9 +265,33 @@ fn print_messages(reader: &mut Reader<TcpStream>, leaving: &Leaving) -> anyhow::
     Ok(if matches!(number, 1000 | 1001 | 1005) { 0 } else { 5 })
 }
 
+/// A text for a terminal: control characters, by which a server could do more than be read, as they are written in code.
+fn harmless(text: &str) -> String {
+    let is_harmful = |char: char| char.is_control() && !matches!(char, '\n' | '\t');
+    text.chars().fold(String::with_capacity(text.len()), |mut harmless, char| {
+        if is_harmful(char) {
+            harmless.extend(char.escape_default());
+        } else {
+            harmless.push(char);
+        }
+        harmless
+    })
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_gets_no_control_characters_of_a_server() {
+        assert_eq!(harmless("a\tb\nä😀"), "a\tb\nä😀");
+        assert_eq!(harmless("\u{1b}[2J\r\u{9b}"), r"\u{1b}[2J\r\u{9b}");
+    }
 }

@@ -46,6 +46,9 @@ pub(crate) trait Side {
     /// Tells the peer that nothing more will be written, or leaves that to somebody else who is writing.
     fn shutdown_write(&mut self, limit: Limit) -> io::Result<()>;
 
+    /// Waits until nobody else is writing.
+    fn await_writer(&mut self, limit: Limit) -> io::Result<()>;
+
     /// Nothing more is to be written: sets somebody else free who does.
     fn interrupt(&mut self) -> io::Result<()>;
 }
@@ -273,13 +276,20 @@ fn end_transport(side: &mut impl Side, step: NextStep, timeout: Option<Duration>
     match side.flush(false, limit) {
         Ok(true) => {}
         // Somebody else is writing, and writes the Close behind that, if the peer takes it in time. The end of the stream that the peer
-        // waits for then is left to them, too; a client waits for the server's.
+        // waits for then is left to them, too; a client waits for the server's, and no server for its client's.
         Ok(false) => {
-            let is_last = step == NextStep::AwaitEof;
-            let ended = if is_last { Ok(()) } else { side.shutdown_write(limit) };
-            let drained = drain(side.stream(), limit);
-            let ended = if is_last { side.shutdown_write(limit) } else { ended };
-            return side.interrupt().and(ended).and(drained);
+            let ended = match step {
+                NextStep::CloseAfterFlush => side.shutdown_write(limit).and_then(|()| side.await_writer(limit)),
+                NextStep::AwaitEof => {
+                    let drained = drain(side.stream(), limit);
+                    side.shutdown_write(limit).and(drained)
+                }
+                _ => {
+                    let ended = side.shutdown_write(limit);
+                    drain(side.stream(), limit).and(ended)
+                }
+            };
+            return side.interrupt().and(ended);
         }
         Err(error) => {
             side.interrupt()?;

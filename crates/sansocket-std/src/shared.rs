@@ -110,14 +110,33 @@ impl<S> Shared<S> {
             if !wait || has_room(&state.queued) {
                 return Ok(None);
             }
-            limit.check()?;
-            state.reader = true;
-            state = match limit.left() {
-                Some(left) => locked(self.room.wait_timeout(state, left)).0,
-                None => locked(self.room.wait(state)),
-            };
-            state.reader = false;
+            state = self.wait_for_turns(state, limit)?;
         }
+    }
+
+    /// Waits until nobody has a turn.
+    pub(crate) fn await_end_of_turn(&self, limit: Limit) -> io::Result<()> {
+        let mut state = self.lock();
+        while state.writing.is_none() {
+            state = self.wait_for_turns(state, limit)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for something that those who have turns do.
+    fn wait_for_turns<'s>(
+        &self,
+        mut state: MutexGuard<'s, State<S>>,
+        limit: Limit,
+    ) -> io::Result<MutexGuard<'s, State<S>>> {
+        limit.check()?;
+        state.reader = true;
+        state = match limit.left() {
+            Some(left) => locked(self.room.wait_timeout(state, left)).0,
+            None => locked(self.room.wait(state)),
+        };
+        state.reader = false;
+        Ok(state)
     }
 
     /// The last turn, behind which nothing more will be written, or word to whoever has a turn that theirs is the last.

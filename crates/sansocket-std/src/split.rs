@@ -183,6 +183,10 @@ impl<S: CloneStream> Side for Reading<S> {
         }
     }
 
+    fn await_writer(&mut self, limit: Limit) -> io::Result<()> {
+        self.shared.await_end_of_turn(limit)
+    }
+
     fn interrupt(&mut self) -> io::Result<()> {
         self.stream.shutdown_write()
     }

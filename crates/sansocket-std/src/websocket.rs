@@ -135,8 +135,12 @@ impl<S: Stream> Side for Owner<S> {
         self.outbox.limit.write(&mut self.stream, limit, S::shutdown_write)
     }
 
-    fn interrupt(&mut self) -> io::Result<()> {
+    fn await_writer(&mut self, _: Limit) -> io::Result<()> {
         // There is nobody else.
+        Ok(())
+    }
+
+    fn interrupt(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

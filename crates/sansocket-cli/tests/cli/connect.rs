@@ -46,6 +46,15 @@ fn pings_are_answered_while_nothing_is_typed() {
 }
 
 #[test]
+fn what_can_never_be_opened_is_a_wrong_argument() {
+    for arguments in [&["foo"][..], &["http://localhost/"], &["ws://localhost:99999/"]] {
+        let (status, _, told) = finish(start(arguments));
+        assert_eq!(status.code(), Some(2), "{arguments:?}: {told}");
+        assert!(told.starts_with("sansocket: "), "{told}");
+    }
+}
+
+#[test]
 fn a_server_that_falls_silent_is_pinged_and_then_given_up_as_lost() {
     let (url, server) = one_shot(|stream| {
         let mut ws = AcceptOptions::new().accept(stream).unwrap();
