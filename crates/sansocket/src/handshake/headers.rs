@@ -10,7 +10,8 @@ use super::extension::extensions;
 use super::head::{elements, is_target, single, values};
 use super::key;
 use super::origin::{Authority, OriginPolicy};
-use super::server::{Accept, check_choices, check_request, check_version};
+use super::request::{check_choices, check_request, check_version};
+use super::server::Accept;
 use crate::Negotiated;
 use crate::deflate::{self, HeaderValue};
 

@@ -6,7 +6,8 @@
 //!
 //! | file | what for |
 //! |---|---|
-//! | `server.rs` | the request: checked, then accepted or rejected, now or later |
+//! | `server.rs` | the request: received, then accepted or rejected, now or later |
+//! | `request.rs` | what is demanded of it |
 //! | `client.rs` | the request sent, the response checked |
 //! | `head.rs` | where a head ends, what httparse says of it, its headers |
 //! | `headers.rs` | heads that somebody else has parsed: HTTP/1.1, and the extended CONNECT of HTTP/2 and HTTP/3 |
@@ -23,6 +24,7 @@ mod head;
 mod headers;
 mod key;
 mod origin;
+mod request;
 mod server;
 mod uri;
 
