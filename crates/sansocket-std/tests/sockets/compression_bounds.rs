@@ -1,15 +1,16 @@
 //! What a peer can make us hold and do by compression, and what it is told then.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::LazyLock;
 use std::thread;
 
 use allocation_counter::measure;
-use sansocket_std::deflate::{Compress, Policy, Pool, PoolLimits};
-use sansocket_std::{CloseCode, ConnectOptions, Error, Limits, ProtocolError};
+use sansocket_std::deflate::{Compress, Parameters, Policy, Pool, PoolLimits, Window, WindowBits};
+use sansocket_std::{CloseCode, ConnectOptions, Error, Limits, Negotiated, ProtocolError};
 
-use super::compression::{accepting, compressing, connecting, pair_with, raw_pair, read_header};
+use super::compression::{accepting, compressing, connecting, pair_with, raw_pair, read_header, scrambled};
 use crate::common::{masked, open_to_all, read_to_end};
+use crate::script::Script;
 
 /// What `LEN` zeros are once compressed, in one piece.
 fn bomb(len: usize) -> Vec<u8> {
@@ -121,4 +122,28 @@ fn a_pool_of_its_own_has_limits_of_its_own() {
     assert!(matches!(read, Error::Violation(ProtocolError::TooManyCompressed)), "{read}");
     client.read().unwrap();
     assert_eq!(client.peer_close().unwrap().code(), Some(CloseCode::TRY_AGAIN_LATER));
+}
+
+#[test]
+fn a_stream_that_was_lost_within_a_compressed_message_is_told_to_every_further_one() {
+    let window = Window { bits: WindowBits::MAX, takeover: true };
+    let negotiated = Negotiated::new(Some(Parameters { server: window, client: window }));
+    let noise = scrambled(1 << 20);
+    let messages = [&noise[..], &noise, b"short"];
+    for split in [false, true] {
+        let stream = Script::generous(&[]);
+        let mut ws = open_to_all().upgraded(stream.clone(), negotiated, &[]).unwrap();
+        stream.state().write_error = Some(io::ErrorKind::BrokenPipe);
+        let results = if split {
+            let (_reader, writer) = ws.split().unwrap();
+            messages.map(|message| writer.send_with(message, Compress::Always))
+        } else {
+            messages.map(|message| ws.send_with(message, Compress::Always))
+        };
+        for result in results {
+            let lost = matches!(&result, Err(Error::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe);
+            assert!(lost, "{split}: {result:?}");
+        }
+        assert_eq!(stream.state().written, b"", "nothing of them");
+    }
 }
