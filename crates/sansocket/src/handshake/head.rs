@@ -135,7 +135,10 @@ pub(super) fn parse_request(head: &[u8], headers: usize) -> Result<(&str, &str),
     steps::count(head.len());
     with_headers(headers, |headers| {
         let mut request = httparse::Request::new(headers);
-        request.parse(head).map_err(head_error)?;
+        request.parse(head).map_err(|error| match head_error(error) {
+            HeadError::Version if !names_http(head) => HeadError::Malformed,
+            error => error,
+        })?;
         match (request.method, request.path, request.version) {
             // 4.2.1, item 1: "An HTTP/1.1 or higher GET request".
             (Some(method), Some(target), Some(1)) => Ok((method, target)),
@@ -143,6 +146,12 @@ pub(super) fn parse_request(head: &[u8], headers: usize) -> Result<(&str, &str),
             _ => Err(HeadError::Malformed),
         }
     })?
+}
+
+/// Whether the third word of a request line is a version of HTTP, though maybe not ours. To httparse all that is not 1.0 or 1.1 is another
+/// version, the end of a target with a space in it too; that is a bad request (RFC 9112, 3).
+fn names_http(head: &[u8]) -> bool {
+    head.trim_ascii_start().split(|&byte| byte == b' ').nth(2).is_some_and(|word| word.starts_with(b"HTTP/"))
 }
 
 /// A response's head, whole: status and reason.

@@ -26,7 +26,16 @@ fn other_protocols_are_refused_with_their_first_bytes() {
     ] {
         is_refused(line, RequestError::Malformed);
     }
-    for line in ["GET / \r\n", "GET / HTTX/1.1\r\n", "GET / HTTP/1.2\r\n"] {
+}
+
+#[test]
+fn rfc9112_3_a_request_line_without_a_version_of_http_is_a_bad_request() {
+    for line in
+        ["GET / \r\n", "GET / HTTX/1.1\r\n", "GET / HTTP\r\n", "GET /a b HTTP/1.1\r\n", "\r\nGET /a b HTTP/1.1\r\n"]
+    {
+        is_refused(line, RequestError::Malformed);
+    }
+    for line in ["GET / HTTP/1.2\r\n", "GET / HTTP/3\r\n", "\r\nGET / HTTP/1.0\r\n"] {
         is_refused(line, RequestError::HttpVersion);
     }
 }
