@@ -11,10 +11,12 @@
 //! | `pair.rs` | a server and a client on a fake wire |
 //! | `faults.rs` | a transport that fails as a program says |
 //! | `conversation.rs` | a conversation with a bit of everything, and what is to be left of it where its transport fails |
+//! | `cuts.rs` | that conversation, broken at every byte and at every call, for any adapter |
 //!
 //! Nothing here shares code with the engine but its public types, and nothing sleeps.
 
 pub mod conversation;
+pub mod cuts;
 pub mod faults;
 mod feed;
 mod frame;
@@ -43,6 +45,9 @@ pub enum Side {
 }
 
 impl Side {
+    /// Either.
+    pub const BOTH: [Self; 2] = [Self::Server, Self::Client];
+
     /// The other one.
     pub const fn other(self) -> Self {
         match self {

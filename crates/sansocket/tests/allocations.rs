@@ -4,7 +4,6 @@ use allocation_counter::measure;
 use sansocket::{Connection, Either, Event, Kind, Limits, ProtocolError, Role};
 use sansocket_testkit::{BINARY, CONTINUATION, Frame, Keys, PING, Peer, Side, TEXT};
 
-const SIDES: [Side; 2] = [Side::Server, Side::Client];
 /// Most messages are small: a debug build takes its time over the others.
 const SMALL: [usize; 6] = [0, 1, 16, 125, 126, 1000];
 const LARGE: [usize; 3] = [16 << 10, 65_535, 70_000];
@@ -32,7 +31,7 @@ fn echo<R: Role>(connection: &mut Connection<R>, mut input: &mut [u8], out: &mut
 }
 
 fn echoes_without_allocating(opcode: u8, unit: &str) {
-    for side in SIDES {
+    for side in Side::BOTH {
         let frame = |size: &usize| {
             let payload: Vec<u8> = unit.bytes().cycle().take(*size).collect();
             let payload = if size.is_multiple_of(unit.len()) { payload } else { vec![b'x'; *size] };
@@ -76,7 +75,7 @@ fn echoing_10_000_binary_messages_allocates_nothing() {
 
 #[test]
 fn what_is_cut_is_held_without_allocating() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let frames = [
             Frame::new(TEXT, "zerschnitten: ß€").fin(false),
             Frame::new(PING, [7; 125]),
@@ -101,7 +100,7 @@ fn what_is_cut_is_held_without_allocating() {
 
 #[test]
 fn rfc6455_10_4_a_declared_length_takes_no_memory() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for (length, limits, failure) in [
             (64 << 20, Limits::DEFAULT, None),
             ((64 << 20) + 1, Limits::DEFAULT, Some(ProtocolError::MessageTooBig)),

@@ -3,8 +3,6 @@
 use sansocket::{CloseCode, EndedBy, Kind, Limits, NextStep, Place, ProtocolError, SendError};
 use sansocket_testkit::{BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, Pair, Peer, Side, TEXT, close_body};
 
-const SIDES: [Side; 2] = [Side::Server, Side::Client];
-
 /// What a side does with the transport behind a closing handshake that is done.
 fn done(side: Side) -> NextStep {
     match side {
@@ -18,7 +16,7 @@ fn done(side: Side) -> NextStep {
 
 #[test]
 fn rfc6455_5_5_1_the_peers_close_while_open_is_echoed() {
-    for side in SIDES {
+    for side in Side::BOTH {
         Peer::either(side)
             .feed_frames(&[Frame::close(1001, "going")])
             .expect_close(Some(1001), "going")
@@ -33,7 +31,7 @@ fn rfc6455_5_5_1_the_peers_close_while_open_is_echoed() {
 
 #[test]
 fn rfc6455_5_5_1_a_close_without_a_body_is_echoed_without_one_and_is_1005() {
-    for side in SIDES {
+    for side in Side::BOTH {
         Peer::either(side)
             .feed_frames(&[Frame::new(CLOSE, "")])
             .expect_close(None, "")
@@ -46,7 +44,7 @@ fn rfc6455_5_5_1_a_close_without_a_body_is_echoed_without_one_and_is_1005() {
 
 #[test]
 fn rfc6455_1_4_data_behind_our_close_is_still_received() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either(side);
         peer.close(1000, "").expect_frames(&[(CLOSE, &close_body(1000, ""))]);
         peer.expect_next_step(NextStep::Open)
@@ -68,7 +66,7 @@ fn rfc6455_1_4_data_behind_our_close_is_still_received() {
 
 #[test]
 fn rfc6455_7_1_3_our_close_then_the_peers_is_done_without_another() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either(side);
         peer.close(3000, "first");
         peer.out.clear();
@@ -113,7 +111,7 @@ fn rfc6455_7_1_1_a_whole_closing_handshake_from_either_side() {
 
 #[test]
 fn rfc6455_5_5_2_a_ping_behind_our_close_is_answered() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either(side);
         peer.close(1000, "");
         peer.out.clear();
@@ -126,7 +124,7 @@ fn rfc6455_5_5_2_a_ping_behind_our_close_is_answered() {
 
 #[test]
 fn rfc6455_5_5_2_a_ping_behind_the_peers_close_is_not_answered() {
-    for side in SIDES {
+    for side in Side::BOTH {
         Peer::either(side)
             .feed_frames(&[Frame::close(1000, ""), Frame::new(PING, "alive?")])
             .expect_close(Some(1000), "")
@@ -136,7 +134,7 @@ fn rfc6455_5_5_2_a_ping_behind_the_peers_close_is_not_answered() {
 
 #[test]
 fn rfc6455_7_1_7_a_violation_while_open_is_told_to_both_once() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let error = ProtocolError::UnexpectedContinuation;
         let mut peer = Peer::either(side);
         peer.feed_frames(&[Frame::new(CONTINUATION, "")])
@@ -156,7 +154,7 @@ fn rfc6455_7_1_7_a_violation_while_open_is_told_to_both_once() {
 
 #[test]
 fn rfc6455_7_1_7_a_violation_behind_our_close_is_told_to_the_caller_alone() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let error = ProtocolError::ReservedBits;
         let mut peer = Peer::either(side);
         peer.close(1000, "");
@@ -191,7 +189,7 @@ fn rfc6455_5_5_1_bytes_behind_the_end_are_used_up_and_nothing_is_written() {
         vec![0xFF; 100],
     ]
     .concat();
-    for side in SIDES {
+    for side in Side::BOTH {
         for prepare in [
             (|peer| peer.feed_frames(&[Frame::close(1000, "x")])) as fn(&mut Peer<_>) -> &mut Peer<_>,
             |peer| peer.close(1000, "").feed_frames(&[Frame::close(1000, "x")]),
@@ -228,7 +226,7 @@ fn rfc6455_5_5_1_bytes_behind_the_end_are_used_up_without_room_too() {
 
 #[test]
 fn rfc6455_7_1_5_an_end_in_every_phase_while_open_is_1006_and_says_where() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let key = [1, 2, 3, 4];
         let begun = Frame::new(TEXT, "a").fin(false).for_reader(side, key).bytes();
         let frame = Frame::new(BINARY, vec![5; 300]).for_reader(side, key).bytes();
@@ -292,7 +290,7 @@ fn rfc6455_7_1_5_a_wire_cut_after_the_close_was_sent_is_not_clean() {
 
 #[test]
 fn rfc6455_5_5_1_a_close_body_of_one_byte_is_1002() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let error = ProtocolError::CloseBodyOfOneByte;
         Peer::either(side).feed_frames(&[Frame::new(CLOSE, [3])]).expect_failed(error).expect_fail_close(error);
         assert_eq!(error.close_code().get(), 1002);
@@ -302,7 +300,7 @@ fn rfc6455_5_5_1_a_close_body_of_one_byte_is_1002() {
 #[test]
 fn rfc6455_5_5_1_a_reason_of_123_bytes_comes_and_goes() {
     let reason = "r".repeat(123);
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either(side);
         peer.close(1000, &reason).expect_frames(&[(CLOSE, &close_body(1000, &reason))]);
         Peer::either(side).feed_frames(&[Frame::close(1000, &reason)]).expect_close(Some(1000), &reason);
@@ -311,7 +309,7 @@ fn rfc6455_5_5_1_a_reason_of_123_bytes_comes_and_goes() {
 
 #[test]
 fn rfc6455_5_5_a_reason_of_124_bytes_is_refused() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either(side);
         let reason = "r".repeat(124);
         peer.send_fails(SendError::ReasonTooLong, |connection, out| {
@@ -329,7 +327,7 @@ fn rfc6455_5_5_a_reason_of_124_bytes_is_refused() {
 
 #[test]
 fn rfc6455_5_5_1_a_close_may_have_no_code_but_then_no_reason() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either(side);
         peer.send_fails(SendError::ReasonWithoutCode, |connection, out| connection.close(None, "why", out))
             .expect_open()
@@ -341,7 +339,7 @@ fn rfc6455_5_5_1_a_close_may_have_no_code_but_then_no_reason() {
 #[test]
 fn rfc6455_5_5_1_a_reason_that_is_not_utf8_is_1007() {
     for reason in [&b"\xFF"[..], b"ok\xC3", b"\xED\xA0\x80", b"\xF4\x90\x80\x80", b"\x80"] {
-        for side in SIDES {
+        for side in Side::BOTH {
             let error = ProtocolError::InvalidCloseReason;
             Peer::either(side)
                 .feed_frames(&[Frame::new(CLOSE, [&[3, 0xE8], reason].concat())])
@@ -372,7 +370,7 @@ fn rfc6455_7_4_2_undefined_codes_pass_where_the_limits_say_so() {
     let limits = Limits { undefined_close_codes: true, ..Limits::DEFAULT };
     for code in [0, 999, 1004, 1016, 1100, 2000, 2999, 5000, 65535] {
         Peer::client().feed(&Frame::close(code, "").bytes()).expect_failed(ProtocolError::InvalidCloseCode);
-        for side in SIDES {
+        for side in Side::BOTH {
             Peer::either_with(side, limits)
                 .feed_frames(&[Frame::close(code, "new")])
                 .expect_close(Some(code), "new")
@@ -392,7 +390,7 @@ fn rfc6455_7_4_2_undefined_codes_pass_where_the_limits_say_so() {
 
 #[test]
 fn rfc6455_5_5_1_nothing_may_be_sent_behind_a_close() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for prepare in [
             (|peer| peer.close(1000, "")) as fn(&mut Peer<_>) -> &mut Peer<_>,
             |peer| peer.feed_frames(&[Frame::close(1000, "")]),
@@ -426,7 +424,7 @@ fn rfc6455_5_5_1_no_header_may_be_sent_behind_a_close() {
 
 #[test]
 fn rfc6455_5_4_a_close_may_leave_a_message_unfinished() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either(side);
         peer.send(|connection, out| connection.send_part(Kind::Text, b"\xC3", false, out));
         peer.out.clear();
@@ -438,7 +436,7 @@ fn rfc6455_5_4_a_close_may_leave_a_message_unfinished() {
 
 #[test]
 fn rfc6455_7_1_7_fail_while_open_writes_the_close_of_every_error() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for &error in ProtocolError::ALL {
             let mut peer = Peer::either(side);
             peer.fail(error)
@@ -454,7 +452,7 @@ fn rfc6455_7_1_7_fail_while_open_writes_the_close_of_every_error() {
 
 #[test]
 fn rfc6455_7_1_7_fail_behind_our_close_writes_nothing() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let error = ProtocolError::OutOfMemory;
         let mut peer = Peer::either(side);
         peer.close(1000, "");
@@ -466,7 +464,7 @@ fn rfc6455_7_1_7_fail_behind_our_close_writes_nothing() {
 
 #[test]
 fn rfc6455_7_1_7_fail_behind_the_end_changes_nothing() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either(side);
         peer.feed_frames(&[Frame::close(1000, "")]);
         peer.out.clear();

@@ -3,13 +3,12 @@
 use sansocket::{EndedBy, Event, NextStep, ProtocolError};
 use sansocket_testkit::{BINARY, CLOSE, CONTINUATION, Frame, LengthForm, PING, PONG, Peer, Side, TEXT};
 
-const SIDES: [Side; 2] = [Side::Server, Side::Client];
 const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 
 /// Both sides, however the bytes are cut in two and byte for byte, refuse with `error`, once and for good, and tell the peer.
 #[track_caller]
 fn both_refuse(frames: &[Frame], error: ProtocolError) {
-    for side in SIDES {
+    for side in Side::BOTH {
         let bytes: Vec<u8> = frames.iter().flat_map(|frame| frame.clone().for_reader(side, KEY).bytes()).collect();
         refuses(side, &bytes, error);
     }
@@ -124,7 +123,7 @@ fn rfc6455_5_2_reserved_opcodes_are_refused_with_their_first_byte() {
         for fin in [true, false] {
             both_refuse(&[Frame::new(opcode, "").fin(fin)], ProtocolError::ReservedOpcode);
         }
-        for side in SIDES {
+        for side in Side::BOTH {
             fails_with_the_last_byte(side, &[0x80 | opcode], ProtocolError::ReservedOpcode);
         }
     }
@@ -134,7 +133,7 @@ fn rfc6455_5_2_reserved_opcodes_are_refused_with_their_first_byte() {
 fn rfc6455_5_2_payloads_at_the_borders_of_the_length_forms() {
     for length in [0, 1, 124, 125, 126, 127, 128, 255, 256, 65534, 65535, 65536, 65537, 100_000] {
         let payload: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
-        for side in SIDES {
+        for side in Side::BOTH {
             let bytes = Frame::new(BINARY, &payload).for_reader(side, KEY).bytes();
             Peer::either(side).feed(&bytes).expect_binary(&payload).expect_open();
             // A header cut anywhere, and a payload cut at its ends.
@@ -163,7 +162,7 @@ fn rfc6455_5_2_a_length_must_be_in_its_shortest_form() {
     }
     for opcode in [TEXT, BINARY] {
         let first = 0x80 | opcode;
-        for side in SIDES {
+        for side in Side::BOTH {
             let mask = if side == Side::Server { 0x80 } else { 0 };
             let short = [first, mask | 126, 0, 125];
             fails_with_the_last_byte(side, &short, ProtocolError::NonMinimalLength);
@@ -188,7 +187,7 @@ fn rfc6455_10_4_a_huge_length_is_refused_from_the_header_alone_with_1009() {
         for opcode in [TEXT, BINARY] {
             let frame = Frame::new(opcode, "").declared(length);
             both_refuse(std::slice::from_ref(&frame), ProtocolError::MessageTooBig);
-            for side in SIDES {
+            for side in Side::BOTH {
                 let bytes = frame.clone().for_reader(side, KEY).bytes();
                 fails_with_the_last_byte(side, &bytes, ProtocolError::MessageTooBig);
             }
@@ -226,7 +225,7 @@ fn rfc6455_5_3_each_frame_has_a_key_of_its_own() {
 
 #[test]
 fn rfc6455_5_4_fragments_of_any_number_and_size_are_one_message() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for fragments in [&["Hel", "lo"][..], &["", "", ""], &["", "a", ""], &["a", "", "b"], &[""]] {
             let last = fragments.len() - 1;
             for opcode in [TEXT, BINARY] {
@@ -257,7 +256,7 @@ fn rfc6455_5_4_a_continuation_has_to_continue_a_message() {
             both_refuse(std::slice::from_ref(&stray), ProtocolError::UnexpectedContinuation);
         }
     }
-    for side in SIDES {
+    for side in Side::BOTH {
         Peer::either(side)
             .feed_frames(&[
                 Frame::new(TEXT, "a").fin(false),
@@ -285,7 +284,7 @@ fn rfc6455_5_4_a_message_must_not_begin_inside_another() {
 
 #[test]
 fn rfc6455_5_4_control_frames_come_between_the_fragments_of_a_message() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either(side);
         peer.feed_frames(&[
             Frame::new(TEXT, "a").fin(false),
@@ -302,7 +301,7 @@ fn rfc6455_5_4_control_frames_come_between_the_fragments_of_a_message() {
 
 #[test]
 fn rfc6455_5_4_a_close_comes_between_the_fragments_of_a_message() {
-    for side in SIDES {
+    for side in Side::BOTH {
         Peer::either(side)
             .feed_frames(&[
                 Frame::new(TEXT, "a").fin(false),
@@ -330,7 +329,7 @@ fn rfc6455_5_4_a_fragment_is_handed_out_before_its_message_has_ended() {
 fn rfc6455_5_5_control_frames_must_not_be_fragmented() {
     for opcode in [CLOSE, PING, PONG] {
         both_refuse(&[Frame::new(opcode, "").fin(false)], ProtocolError::FragmentedControl);
-        for side in SIDES {
+        for side in Side::BOTH {
             fails_with_the_last_byte(side, &[opcode], ProtocolError::FragmentedControl);
         }
     }
@@ -351,7 +350,7 @@ fn rfc6455_5_5_control_frames_have_at_most_125_bytes() {
 
 #[test]
 fn rfc6455_5_5_2_a_ping_is_answered_with_its_own_payload_of_0_to_125_bytes() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for length in 0..=125u8 {
             let payload: Vec<u8> = (0..length).map(|i| i.wrapping_mul(7) ^ 0xC3).collect();
             let bytes = Frame::new(PING, &payload).for_reader(side, KEY).bytes();
@@ -368,7 +367,7 @@ fn rfc6455_5_5_2_a_ping_is_answered_with_its_own_payload_of_0_to_125_bytes() {
 
 #[test]
 fn rfc6455_5_5_2_ten_pings_are_ten_pongs_in_order() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let payloads: Vec<[u8; 1]> = (b'0'..=b'9').map(|digit| [digit]).collect();
         let pings: Vec<_> = payloads.iter().map(|payload| Frame::new(PING, payload)).collect();
         let mut peer = Peer::either(side);
@@ -381,7 +380,7 @@ fn rfc6455_5_5_2_ten_pings_are_ten_pongs_in_order() {
 
 #[test]
 fn rfc6455_5_5_3_an_unsolicited_pong_is_told_and_not_answered() {
-    for side in SIDES {
+    for side in Side::BOTH {
         Peer::either(side)
             .feed_frames(&[Frame::new(PONG, ""), Frame::new(PONG, vec![9; 125])])
             .expect_pong(b"")
@@ -411,7 +410,7 @@ fn rfc6455_5_5_2_control_lends_the_last_payload_alone() {
 #[test]
 fn rfc6455_5_6_text_is_cut_anywhere_over_frames_and_reads() {
     let text = "κόσμε, ß, €, 𝄞, \u{10FFFF}\u{0}";
-    for side in SIDES {
+    for side in Side::BOTH {
         for frame_cut in 0..=text.len() {
             let (a, b) = text.as_bytes().split_at(frame_cut);
             let frames = [Frame::new(TEXT, a).fin(false), Frame::new(PING, ""), Frame::new(CONTINUATION, b)];
@@ -472,7 +471,7 @@ fn rfc6455_8_1_text_that_is_not_utf8_fails_with_1007() {
 fn rfc6455_8_1_text_fails_with_the_first_impossible_byte_of_an_unfinished_frame() {
     for &(text, at_end) in NOT_UTF8.iter().filter(|(_, at_end)| !at_end) {
         assert!(!at_end);
-        for side in SIDES {
+        for side in Side::BOTH {
             let bytes = Frame::new(TEXT, text).declared(1000).for_reader(side, KEY).bytes();
             fails_with_the_last_byte(side, &bytes, ProtocolError::InvalidUtf8);
             // The same in a fragment that no FIN ends.
@@ -487,7 +486,7 @@ fn rfc6455_8_1_text_fails_with_the_first_impossible_byte_of_an_unfinished_frame(
 #[test]
 fn rfc6455_8_1_a_text_that_ends_inside_a_character_fails_with_its_end() {
     for &(text, _) in NOT_UTF8.iter().filter(|(_, at_end)| *at_end) {
-        for side in SIDES {
+        for side in Side::BOTH {
             let bytes = Frame::new(TEXT, text).for_reader(side, KEY).bytes();
             fails_with_the_last_byte(side, &bytes, ProtocolError::InvalidUtf8);
             let first = Frame::new(TEXT, text).fin(false).for_reader(side, KEY).bytes();
@@ -502,7 +501,7 @@ fn rfc6455_8_1_a_text_that_ends_inside_a_character_fails_with_its_end() {
 #[test]
 fn rfc6455_5_6_binary_may_hold_anything() {
     for &(bytes, _) in NOT_UTF8 {
-        for side in SIDES {
+        for side in Side::BOTH {
             Peer::either(side).feed_frames(&[Frame::new(BINARY, bytes)]).expect_binary(bytes).expect_open();
         }
     }
@@ -572,7 +571,7 @@ fn rfc6455_5_7_64_kib_of_binary_in_a_single_unmasked_frame() {
 
 #[test]
 fn payload_left_is_what_the_data_frame_under_way_still_lacks() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either(side);
         let bytes = Frame::new(BINARY, [1; 200]).for_reader(side, KEY).bytes();
         let header = bytes.len() - 200;

@@ -3,7 +3,6 @@
 use sansocket::{BoundedOutput, Event, Limits, MAX_REPLY, Output, ProtocolError, SliceOutput};
 use sansocket_testkit::{BINARY, CONTINUATION, Frame, PING, PONG, Peer, Side, TEXT, split_frames};
 
-const SIDES: [Side; 2] = [Side::Server, Side::Client];
 const KEY: [u8; 4] = [0xDE, 0xAD, 0xBE, 0xEF];
 
 fn message(limit: u64) -> Limits {
@@ -40,7 +39,7 @@ fn feed_both_ways(
 
 #[test]
 fn rfc6455_10_4_a_message_in_one_frame_at_the_limit_and_above() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for limit in [0, 1, 125, 126, 1000, 65535, 65536] {
             for opcode in [TEXT, BINARY] {
                 let sizes = [usize::try_from(limit).unwrap()];
@@ -62,7 +61,7 @@ fn rfc6455_10_4_a_message_in_one_frame_at_the_limit_and_above() {
 
 #[test]
 fn rfc6455_10_4_a_message_in_fragments_at_the_limit_and_above() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for sizes in [&[4, 6][..], &[10, 0], &[0, 10], &[0, 0, 10, 0], &[1; 10], &[9, 0, 1]] {
             feed_both_ways(side, message(10), &cut(BINARY, sizes), |peer| {
                 peer.expect_binary(&[b'x'; 10]).expect_open();
@@ -76,7 +75,7 @@ fn rfc6455_10_4_a_message_in_fragments_at_the_limit_and_above() {
 
 #[test]
 fn rfc6455_10_4_each_message_has_the_limit_for_itself() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let frames = [cut(BINARY, &[5, 5]), vec![Frame::new(PING, [0; 125])], cut(TEXT, &[10]), cut(BINARY, &[3, 3])];
         feed_both_ways(side, Limits { message: 10, fragments: 2, ..Limits::DEFAULT }, &frames.concat(), |peer| {
             peer.expect_binary(&[b'x'; 10]).expect_ping(&[0; 125]).expect_text("xxxxxxxxxx").expect_binary(b"xxxxxx");
@@ -87,7 +86,7 @@ fn rfc6455_10_4_each_message_has_the_limit_for_itself() {
 
 #[test]
 fn rfc6455_10_4_a_message_of_as_many_fragments_as_the_limit_and_one_more() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for limit in [1, 2, 3, 50] {
             for size in [0, 1] {
                 let n = usize::try_from(limit).unwrap();
@@ -106,7 +105,7 @@ fn rfc6455_10_4_a_message_of_as_many_fragments_as_the_limit_and_one_more() {
 
 #[test]
 fn rfc6455_10_4_a_limit_of_no_fragments_counts_as_one() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for kind in [TEXT, BINARY] {
             feed_both_ways(side, fragments(0), &cut(kind, &[20]), |peer| {
                 if kind == TEXT { peer.expect_text(&"x".repeat(20)) } else { peer.expect_binary(&[b'x'; 20]) }
@@ -121,7 +120,7 @@ fn rfc6455_10_4_a_limit_of_no_fragments_counts_as_one() {
 
 #[test]
 fn rfc6455_10_4_control_frames_are_no_fragments() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut frames = cut(BINARY, &[1, 1]);
         frames.splice(1..1, vec![Frame::new(PONG, ""); 20]);
         feed_both_ways(side, fragments(2), &frames, |peer| {
@@ -133,7 +132,7 @@ fn rfc6455_10_4_control_frames_are_no_fragments() {
 
 #[test]
 fn rfc6455_10_4_limits_change_between_messages() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either_with(side, message(3));
         assert_eq!(peer.connection.limits(), message(3));
         peer.feed_frames(&cut(TEXT, &[3])).expect_text("xxx");
@@ -159,7 +158,7 @@ fn rfc6455_10_4_limits_change_from_the_next_frame_on() {
 
 #[test]
 fn rfc6455_10_4_without_limits_a_message_may_be_as_long_as_a_frame_can_declare() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either_with(side, Limits::UNLIMITED);
         let frame = Frame::new(BINARY, "").declared((1 << 63) - 1).for_reader(side, KEY);
         peer.feed(&frame.bytes()).feed(&[0; 1000]).expect_open();
@@ -172,7 +171,7 @@ fn rfc6455_10_4_without_limits_a_message_may_be_as_long_as_a_frame_can_declare()
 
 #[test]
 fn rfc6455_10_4_a_continuation_of_2_to_the_63_does_not_overflow() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let begun = Frame::new(BINARY, vec![1; 200]).fin(false);
         let huge = Frame::new(CONTINUATION, "").declared((1 << 63) - 1);
         for limit in [200, 1 << 40, (1 << 63) - 1, (1 << 63) + 198] {
@@ -195,7 +194,7 @@ fn rfc6455_10_4_a_declared_length_above_the_limit_fails_before_its_payload() {
         (message(9), Frame::new(BINARY, "").declared(1 << 40)),
         (message(70_000), Frame::new(BINARY, "").declared(70_001)),
     ] {
-        for side in SIDES {
+        for side in Side::BOTH {
             let mut peer = Peer::either_with(side, limits);
             peer.feed(&frame.clone().for_reader(side, KEY).bytes()).expect_failed(ProtocolError::MessageTooBig);
         }
@@ -207,7 +206,7 @@ fn rfc6455_10_4_a_declared_length_above_the_limit_fails_before_its_payload() {
 #[test]
 fn receive_without_room_for_a_reply_leaves_everything_as_it_is() {
     let frames = [Frame::new(PING, [1; 125]), Frame::new(TEXT, "häl"), Frame::close(1000, "")];
-    for side in SIDES {
+    for side in Side::BOTH {
         let original: Vec<u8> = frames.iter().flat_map(|frame| frame.clone().for_reader(side, KEY).bytes()).collect();
         for room in [0, 1, MAX_REPLY - 1] {
             let mut peer = Peer::either(side);
@@ -227,7 +226,7 @@ fn receive_without_room_for_a_reply_leaves_everything_as_it_is() {
 
 #[test]
 fn receive_goes_on_once_the_output_was_emptied() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let payloads: Vec<Vec<u8>> = (0..20u8).map(|i| vec![i; usize::from(i) * 6]).collect();
         let frames = payloads.iter().flat_map(|payload| [Frame::new(PING, payload), Frame::new(TEXT, "t")]);
         let mut bytes: Vec<u8> = frames.flat_map(|frame| frame.for_reader(side, KEY).bytes()).collect();
@@ -265,7 +264,7 @@ fn receive_goes_on_once_the_output_was_emptied() {
 #[test]
 fn receive_whole_tells_a_bad_message_and_leaves_the_close_out_without_room() {
     let error = ProtocolError::InvalidUtf8;
-    for side in SIDES {
+    for side in Side::BOTH {
         for room in [0, MAX_REPLY] {
             let mut peer = Peer::either(side);
             let mut bytes = Frame::new(TEXT, b"ab\xFF").for_reader(side, KEY).bytes();

@@ -184,7 +184,7 @@ proptest! {
 
 #[test]
 fn the_rest_of_a_cut_header_is_not_taken_for_a_fragment() {
-    for side in [Side::Server, Side::Client] {
+    for side in Side::BOTH {
         // What follows two bytes of such headers looks like a continuation frame of five bytes, masked or not, or of none.
         for len in [0x0085, 0x8005, 0x1_0000] {
             let frames = [Frame::new(BINARY, "a").fin(false), Frame::new(CONTINUATION, vec![7; len])];

@@ -11,8 +11,6 @@ use sansocket_testkit::{
     BINARY, CLOSE, CONTINUATION, Frame, Keys, PING, PONG, Peer, Side, TEXT, close_body, split_frames,
 };
 
-const SIDES: [Side; 2] = [Side::Server, Side::Client];
-
 type Sides = Connection<Either<Keys>>;
 type Call = fn(&mut Sides, &mut dyn Output) -> Result<(), SendError>;
 
@@ -63,7 +61,7 @@ fn behaviour(peer: &mut Peer<Either<Keys>>) -> Vec<String> {
 
 #[test]
 fn rfc6455_6_1_a_message_goes_out_in_one_frame_of_its_kind() {
-    for side in SIDES {
+    for side in Side::BOTH {
         Peer::either(side)
             .send(|connection, out| connection.send_text("grüß", out))
             .send(|connection, out| connection.send_binary(&[0xFF, 0], out))
@@ -76,7 +74,7 @@ fn rfc6455_6_1_a_message_goes_out_in_one_frame_of_its_kind() {
 
 #[test]
 fn rfc6455_6_1_a_message_of_either_kind_goes_out_as_what_it_is() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either(side);
         peer.send(|connection, out| connection.send("grüß", out))
             .send(|connection, out| connection.send(b"\xFF\0", out))
@@ -129,7 +127,7 @@ fn rfc6455_5_4_a_prepared_message_is_a_message_like_any_other() {
 fn rfc6455_5_2_frames_are_sent_in_their_shortest_form_at_every_border() {
     for length in [0, 1, 125, 126, 127, 65535, 65536, 65537, 100_000] {
         let payload = vec![0x5A; length];
-        for side in SIDES {
+        for side in Side::BOTH {
             let mut peer = Peer::either(side);
             peer.send(|connection, out| connection.send_binary(&payload, out));
             // `split_frames` holds the length against its shortest form.
@@ -140,7 +138,7 @@ fn rfc6455_5_2_frames_are_sent_in_their_shortest_form_at_every_border() {
 
 #[test]
 fn rfc6455_5_4_parts_are_fragments_of_one_message() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for (kind, opcode) in [(Kind::Text, TEXT), (Kind::Binary, BINARY)] {
             let mut peer = Peer::either(side);
             for (part, last) in [("a", false), ("", false), ("bc", false), ("", true)] {
@@ -164,7 +162,7 @@ fn rfc6455_5_4_parts_are_fragments_of_one_message() {
 
 #[test]
 fn rfc6455_5_4_a_message_is_being_sent_from_its_first_part_to_its_last() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for kind in [Kind::Text, Kind::Binary] {
             let mut peer = Peer::either(side);
             assert!(!peer.connection.is_sending());
@@ -189,7 +187,7 @@ fn rfc6455_5_4_a_message_is_being_sent_from_its_first_part_to_its_last() {
 
 #[test]
 fn rfc6455_5_4_messages_are_not_interleaved() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for (kind, other) in [(Kind::Text, Kind::Binary), (Kind::Binary, Kind::Text)] {
             let mut peer = Peer::either(side);
             let under_way = SendError::MessageUnderWay;
@@ -210,7 +208,7 @@ fn rfc6455_5_4_messages_are_not_interleaved() {
 
 #[test]
 fn rfc6455_5_4_control_frames_go_between_parts() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either(side);
         peer.send(|connection, out| connection.send_part(Kind::Text, b"\xE2", false, out));
         peer.out.clear();
@@ -226,7 +224,7 @@ fn rfc6455_5_4_control_frames_go_between_parts() {
 #[test]
 fn rfc6455_5_6_parts_of_text_may_cut_characters() {
     let text = "aß€𝄞";
-    for side in SIDES {
+    for side in Side::BOTH {
         for a in 0..=text.len() {
             for b in a..=text.len() {
                 let mut peer = Peer::either(side);
@@ -245,7 +243,7 @@ fn rfc6455_5_6_parts_of_text_may_cut_characters() {
 #[test]
 fn rfc6455_5_6_parts_that_are_not_utf8_are_refused_and_the_right_one_may_follow() {
     let invalid = SendError::InvalidUtf8;
-    for side in SIDES {
+    for side in Side::BOTH {
         // Wrong from the first part on.
         let mut peer = Peer::either(side);
         for bad in [&b"\xFF"[..], b"ok\xC0", b"\xED\xA0\x80", b"\xF4\x90", b"\xE2(", b"\x80"] {
@@ -276,7 +274,7 @@ fn rfc6455_5_6_parts_that_are_not_utf8_are_refused_and_the_right_one_may_follow(
 
 #[test]
 fn rfc6455_5_6_a_cut_character_of_one_message_does_not_reach_into_the_next() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either(side);
         peer.send(|connection, out| connection.send_part(Kind::Text, b"\xC3", false, out))
             .send(|connection, out| connection.send_part(Kind::Text, b"\x9F", true, out))
@@ -289,7 +287,7 @@ fn rfc6455_5_6_a_cut_character_of_one_message_does_not_reach_into_the_next() {
 
 #[test]
 fn rfc6455_5_5_pings_and_pongs_have_at_most_125_bytes() {
-    for side in SIDES {
+    for side in Side::BOTH {
         Peer::either(side)
             .send(|connection, out| connection.ping(&[1; 125], out))
             .send(|connection, out| connection.pong(&[2; 125], out))
@@ -304,7 +302,7 @@ fn rfc6455_5_5_pings_and_pongs_have_at_most_125_bytes() {
 
 #[test]
 fn no_room_writes_nothing_and_changes_nothing() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for &(name, call, unmasked) in CALLS {
             let needed = frame_len(side, unmasked);
             let expected = behaviour(&mut Peer::either(side));
@@ -323,7 +321,7 @@ fn no_room_writes_nothing_and_changes_nothing() {
 
 #[test]
 fn no_room_inside_a_message_changes_nothing() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let begun = || {
             let mut peer = Peer::either(side);
             peer.send(|connection, out| connection.send_part(Kind::Text, b"\xE2\x82", false, out));
@@ -341,7 +339,7 @@ fn no_room_inside_a_message_changes_nothing() {
 
 #[test]
 fn a_frame_fits_into_an_output_of_its_own_size() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for &(name, call, unmasked) in CALLS {
             let needed = frame_len(side, unmasked);
             let mut reference = Vec::new();

@@ -1,6 +1,6 @@
 //! A driver over a transport with faults, and a loop that wakes it only where something has changed.
 
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
@@ -8,6 +8,7 @@ use sansocket_mio::{
     Answer, ClientRequest, CloseCode, Common, Driver, Event, OpenError, Settings, Stream, Timeouts, Uri,
 };
 use sansocket_testkit::conversation::{Conversation, LAST, REQUEST, Story};
+use sansocket_testkit::cuts;
 use sansocket_testkit::faults::{Program, Transport};
 use sansocket_testkit::{Message, Received, Side};
 
@@ -25,7 +26,26 @@ pub(crate) struct Manner {
 }
 
 impl Manner {
-    pub(crate) const DEFAULT: Self = Self { buffer: 700, vectored: true, whole: usize::MAX, closes: false };
+    const DEFAULT: Self = Self { buffer: 700, vectored: true, whole: usize::MAX, closes: false };
+}
+
+impl cuts::Manner for Manner {
+    const COMPRESSES: bool = cfg!(feature = "deflate");
+    const TELLS_CONTROLS: bool = true;
+    const LOST: ErrorKind = ErrorKind::TimedOut;
+
+    fn all() -> Vec<Self> {
+        let bytewise = Self { buffer: 430, vectored: false, ..Self::DEFAULT };
+        vec![Self::DEFAULT, bytewise, Self { whole: 150, ..bytewise }, Self { closes: true, ..Self::DEFAULT }]
+    }
+
+    fn closes(self) -> bool {
+        self.closes
+    }
+
+    fn run(self, conversation: &Conversation, program: &Program) -> Story {
+        run(conversation, program, self)
+    }
 }
 
 struct Faulty {
@@ -51,7 +71,7 @@ impl Faulty {
         let result = self.transport.write(slices);
         self.write_edge |= match result {
             Ok(count) => count < given,
-            Err(kind) => kind == io::ErrorKind::WouldBlock,
+            Err(kind) => kind == ErrorKind::WouldBlock,
         };
         Ok(result?)
     }
@@ -63,7 +83,7 @@ impl Read for Faulty {
         // A short read says that there is no more, and what comes next is an event. One that fits exactly does not.
         self.read_edge |= match result {
             Ok(count) => count < buffer.len(),
-            Err(kind) => kind == io::ErrorKind::WouldBlock,
+            Err(kind) => kind == ErrorKind::WouldBlock,
         };
         Ok(result?)
     }
@@ -92,7 +112,7 @@ impl Write for Faulty {
 
     fn flush(&mut self) -> io::Result<()> {
         let result = self.transport.flush();
-        self.write_edge |= result == Err(io::ErrorKind::WouldBlock);
+        self.write_edge |= result == Err(ErrorKind::WouldBlock);
         Ok(result?)
     }
 }
@@ -132,11 +152,8 @@ fn settings(manner: Manner) -> Settings {
     }
 }
 
-/// Whether the adapter compresses here.
-pub(crate) const COMPRESSES: bool = cfg!(feature = "deflate");
-
 /// Lets a driver have the conversation over a transport with these faults.
-pub(crate) fn run(conversation: &Conversation, program: &Program, manner: Manner) -> Story {
+fn run(conversation: &Conversation, program: &Program, manner: Manner) -> Story {
     let mut common = Common::new(settings(manner));
     let transport = Transport::new(conversation.side(), REQUEST, conversation.frames(), program.clone());
     let stream = Faulty { transport, vectored: manner.vectored, read_edge: true, write_edge: true };
@@ -173,7 +190,7 @@ struct Listener {
     not_opened: Vec<String>,
     received: Vec<Received>,
     endings: Vec<sansocket_mio::Ending>,
-    error: Option<io::ErrorKind>,
+    error: Option<ErrorKind>,
     part: Vec<u8>,
 }
 

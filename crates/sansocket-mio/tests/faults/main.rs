@@ -2,92 +2,27 @@
 
 mod faulty;
 
-use std::io::ErrorKind;
-
 use proptest::prelude::*;
-use sansocket_mio::EndedBy;
 use sansocket_testkit::Side;
-use sansocket_testkit::conversation::{Conversation, Story};
-use sansocket_testkit::faults::{Break, Call, Point, Program, Turn};
+use sansocket_testkit::conversation::Conversation;
+use sansocket_testkit::cuts::{self, Manner as _};
+use sansocket_testkit::faults::{Program, Turn};
 
-use crate::faulty::{COMPRESSES, Manner, run};
-
-const SIDES: [Side; 2] = [Side::Server, Side::Client];
-
-/// How reads break, and calls of all kinds.
-const BREAKS: [Break; 5] = [
-    Break::End,
-    Break::Once(ErrorKind::ConnectionReset),
-    Break::ForEver(ErrorKind::ConnectionReset),
-    Break::ForEver(ErrorKind::TimedOut),
-    Break::ForEver(ErrorKind::Other),
-];
-
-const WRITES_BREAK: [Break; 4] = [
-    Break::Once(ErrorKind::BrokenPipe),
-    Break::ForEver(ErrorKind::ConnectionReset),
-    Break::Writing(ErrorKind::BrokenPipe),
-    Break::Writing(ErrorKind::TimedOut),
-];
-
-/// The ways to run a driver that matter to where it stands when its transport breaks.
-fn manners() -> [Manner; 4] {
-    let bytewise = Manner { buffer: 430, vectored: false, ..Manner::DEFAULT };
-    [Manner::DEFAULT, bytewise, Manner { whole: 150, ..bytewise }, Manner { closes: true, ..Manner::DEFAULT }]
-}
-
-fn whole(conversation: &Conversation, manner: Manner) -> Story {
-    let story = run(conversation, &Program::default(), manner);
-    let by = if manner.closes { EndedBy::Local } else { EndedBy::Peer };
-    story.expect_whole(conversation, by, true);
-    story
-}
-
-/// Says of what it was if a test fails.
-struct Case(String);
-
-impl Drop for Case {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{}", self.0);
-        }
-    }
-}
-
-/// Breaks a conversation at all of these points: in all of these ways where the driver is run as always, and in each in turn otherwise.
-fn expect_cuts(points: impl Fn(&Story) -> Vec<Point>, breaks: &[Break]) {
-    for side in SIDES {
-        let conversation = Conversation::new(side, 450, COMPRESSES);
-        for (number, manner) in manners().into_iter().enumerate() {
-            let whole = whole(&conversation, manner);
-            for (at, point) in points(&whole).into_iter().enumerate() {
-                let breaks = if number == 0 { breaks } else { &breaks[at % breaks.len()..][..1] };
-                for &how in breaks {
-                    let _case = Case(format!("{side:?}, {manner:?}: {point:?}, {how:?}"));
-                    let story = run(&conversation, &Program::cut(point, how), manner);
-                    story.expect_cut(point, how, &whole, &conversation, true);
-                }
-            }
-        }
-    }
-}
+use crate::faulty::Manner;
 
 #[test]
 fn a_transport_that_ends_or_fails_behind_any_byte_received_is_told_once() {
-    expect_cuts(|whole| (0..whole.transport.received()).map(Point::Received).collect(), &BREAKS);
+    cuts::at_each_byte_received::<Manner>();
 }
 
 #[test]
 fn a_transport_that_fails_behind_any_byte_sent_is_told_once() {
-    expect_cuts(|whole| (0..whole.transport.written().len()).map(Point::Sent).collect(), &WRITES_BREAK);
+    cuts::at_each_byte_sent::<Manner>();
 }
 
 #[test]
 fn a_call_that_fails_is_told_once_whichever_it_is() {
-    let calls = |call| move |whole: &Story| (0..whole.transport.calls(call)).map(|at| Point::Call(call, at)).collect();
-    expect_cuts(calls(Call::Read), &BREAKS);
-    expect_cuts(calls(Call::Write), &WRITES_BREAK);
-    expect_cuts(calls(Call::Flush), &WRITES_BREAK);
+    cuts::at_each_call::<Manner>();
 }
 
 /// Turns that lose nothing, not all of which put a call off.
@@ -121,10 +56,10 @@ proptest! {
         whole in prop_oneof![Just(usize::MAX), Just(150)],
         closes: bool,
     ) {
-        let conversation = Conversation::new(SIDES[usize::from(is_server)], longest, COMPRESSES);
+        let conversation = Conversation::new(Side::BOTH[usize::from(is_server)], longest, Manner::COMPRESSES);
         let manner = Manner { buffer, vectored, whole, closes };
-        let without = self::whole(&conversation, manner);
-        let story = run(&conversation, &Program { turns, cut: None }, manner);
+        let without = manner.run_whole(&conversation);
+        let story = manner.run(&conversation, &Program { turns, cut: None });
         story.expect_same(&without, &conversation);
     }
 }

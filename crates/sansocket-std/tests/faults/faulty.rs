@@ -9,6 +9,7 @@ use sansocket_std::{
     Reader, SplitStream, Stream, Timeouts, WebSocket, Writer,
 };
 use sansocket_testkit::conversation::{Conversation, LAST, REQUEST, Story};
+use sansocket_testkit::cuts;
 use sansocket_testkit::faults::{Program, Transport};
 use sansocket_testkit::{Message, Received, Side};
 
@@ -30,11 +31,33 @@ pub(crate) enum How {
 }
 
 impl Manner {
-    pub(crate) const DEFAULT: Self = Self { buffer: 16 << 10, how: How::Whole, closes: false };
+    const DEFAULT: Self = Self { buffer: 16 << 10, how: How::Whole, closes: false };
 }
 
-/// Whether the adapter compresses here.
-pub(crate) const COMPRESSES: bool = cfg!(feature = "deflate");
+impl cuts::Manner for Manner {
+    const COMPRESSES: bool = cfg!(feature = "deflate");
+    const TELLS_CONTROLS: bool = false;
+    // `TimedOut` is a time limit here.
+    const LOST: ErrorKind = ErrorKind::HostUnreachable;
+
+    fn all() -> Vec<Self> {
+        let short = Self { buffer: 130, ..Self::DEFAULT };
+        vec![
+            Self::DEFAULT,
+            Self { how: How::Pieces, ..short },
+            Self { how: How::Halves, ..Self::DEFAULT },
+            Self { closes: true, ..short },
+        ]
+    }
+
+    fn closes(self) -> bool {
+        self.closes
+    }
+
+    fn run(self, conversation: &Conversation, program: &Program) -> Story {
+        run(conversation, program, self)
+    }
+}
 
 /// A stream that blocks unless it has a time limit: then it says so at once, and has waited for nothing.
 #[derive(Clone)]
@@ -208,7 +231,7 @@ fn open(conversation: &Conversation, stream: Faulty, manner: Manner) -> Result<W
 }
 
 /// Has the conversation over a transport with these faults.
-pub(crate) fn run(conversation: &Conversation, program: &Program, manner: Manner) -> Story {
+fn run(conversation: &Conversation, program: &Program, manner: Manner) -> Story {
     let transport = Transport::new(conversation.side(), REQUEST, conversation.frames(), program.clone());
     let stream = Faulty { transport: Arc::new(Mutex::new(transport)), read_timeout: None, write_timeout: None };
     let opened = open(conversation, stream.clone(), manner);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
 use sansocket_testkit::conversation::{Conversation, LAST, REQUEST, Story};
+use sansocket_testkit::cuts;
 use sansocket_testkit::faults::{Program, Transport};
 use sansocket_testkit::{Message, Received, Side};
 use sansocket_tokio::{
@@ -37,11 +38,33 @@ pub(crate) enum How {
 }
 
 impl Manner {
-    pub(crate) const DEFAULT: Self = Self { buffer: 16 << 10, how: How::Whole, vectored: true, closes: false };
+    const DEFAULT: Self = Self { buffer: 16 << 10, how: How::Whole, vectored: true, closes: false };
 }
 
-/// Whether the adapter compresses here.
-pub(crate) const COMPRESSES: bool = cfg!(feature = "deflate");
+impl cuts::Manner for Manner {
+    const COMPRESSES: bool = cfg!(feature = "deflate");
+    const TELLS_CONTROLS: bool = false;
+    const LOST: ErrorKind = ErrorKind::TimedOut;
+
+    fn all() -> Vec<Self> {
+        let short = Self { buffer: 130, vectored: false, ..Self::DEFAULT };
+        vec![
+            Self::DEFAULT,
+            Self { how: How::Pieces, ..short },
+            Self { how: How::Halves, ..short },
+            Self { how: How::Replies, ..Self::DEFAULT },
+            Self { closes: true, ..short },
+        ]
+    }
+
+    fn closes(self) -> bool {
+        self.closes
+    }
+
+    fn run(self, conversation: &Conversation, program: &Program) -> Story {
+        run(conversation, program, self)
+    }
+}
 
 #[derive(Clone)]
 struct Faulty {
@@ -188,7 +211,7 @@ async fn open(conversation: &Conversation, stream: Faulty, manner: Manner) -> Re
 }
 
 /// Has the conversation over a transport with these faults.
-pub(crate) fn run(conversation: &Conversation, program: &Program, manner: Manner) -> Story {
+fn run(conversation: &Conversation, program: &Program, manner: Manner) -> Story {
     let transport = Transport::new(conversation.side(), REQUEST, conversation.frames(), program.clone());
     let stream = Faulty { transport: Arc::new(Mutex::new(transport)), vectored: manner.vectored };
     let mut story = None;

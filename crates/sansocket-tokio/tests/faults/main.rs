@@ -5,99 +5,27 @@ mod faulty;
 #[expect(dead_code, reason = "no call is given up here")]
 mod tasks;
 
-use std::io::ErrorKind;
-
 use proptest::prelude::*;
 use sansocket_testkit::Side;
-use sansocket_testkit::conversation::{Conversation, Story};
-use sansocket_testkit::faults::{Break, Call, Point, Program, Turn};
-use sansocket_tokio::EndedBy;
+use sansocket_testkit::conversation::Conversation;
+use sansocket_testkit::cuts::{self, Manner as _};
+use sansocket_testkit::faults::{Program, Turn};
 
-use crate::faulty::{COMPRESSES, How, Manner, run};
-
-const SIDES: [Side; 2] = [Side::Server, Side::Client];
-
-/// How reads break, and calls of all kinds.
-const BREAKS: [Break; 5] = [
-    Break::End,
-    Break::Once(ErrorKind::ConnectionReset),
-    Break::ForEver(ErrorKind::ConnectionReset),
-    Break::ForEver(ErrorKind::TimedOut),
-    Break::ForEver(ErrorKind::Other),
-];
-
-const WRITES_BREAK: [Break; 4] = [
-    Break::Once(ErrorKind::BrokenPipe),
-    Break::ForEver(ErrorKind::ConnectionReset),
-    Break::Writing(ErrorKind::BrokenPipe),
-    Break::Writing(ErrorKind::TimedOut),
-];
-
-/// The ways to use a connection that matter to where it stands when its transport breaks.
-fn manners() -> [Manner; 5] {
-    let default = Manner::DEFAULT;
-    let short = Manner { buffer: 130, vectored: false, ..default };
-    [
-        default,
-        Manner { how: How::Pieces, ..short },
-        Manner { how: How::Halves, ..short },
-        Manner { how: How::Replies, ..default },
-        Manner { closes: true, ..short },
-    ]
-}
-
-fn whole(conversation: &Conversation, manner: Manner) -> Story {
-    let story = run(conversation, &Program::default(), manner);
-    let by = if manner.closes { EndedBy::Local } else { EndedBy::Peer };
-    story.expect_whole(conversation, by, false);
-    story
-}
-
-/// Says of what it was if a test fails.
-struct Case(String);
-
-impl Drop for Case {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{}", self.0);
-        }
-    }
-}
-
-/// Breaks a conversation at all of these points: in all of these ways where the connection is used as always, and in each in turn otherwise.
-fn expect_cuts(points: impl Fn(&Story) -> Vec<Point>, breaks: &[Break]) {
-    for side in SIDES {
-        let conversation = Conversation::new(side, 450, COMPRESSES);
-        for (number, manner) in manners().into_iter().enumerate() {
-            let whole = whole(&conversation, manner);
-            for (at, point) in points(&whole).into_iter().enumerate() {
-                let breaks = if number == 0 { breaks } else { &breaks[at % breaks.len()..][..1] };
-                for &how in breaks {
-                    let _case = Case(format!("{side:?}, {manner:?}: {point:?}, {how:?}"));
-                    let story = run(&conversation, &Program::cut(point, how), manner);
-                    story.expect_cut(point, how, &whole, &conversation, false);
-                }
-            }
-        }
-    }
-}
+use crate::faulty::{How, Manner};
 
 #[test]
 fn a_transport_that_ends_or_fails_behind_any_byte_received_is_told_once() {
-    expect_cuts(|whole| (0..whole.transport.received()).map(Point::Received).collect(), &BREAKS);
+    cuts::at_each_byte_received::<Manner>();
 }
 
 #[test]
 fn a_transport_that_fails_behind_any_byte_sent_is_told_once() {
-    expect_cuts(|whole| (0..whole.transport.written().len()).map(Point::Sent).collect(), &WRITES_BREAK);
+    cuts::at_each_byte_sent::<Manner>();
 }
 
 #[test]
 fn a_call_that_fails_is_told_once_whichever_it_is() {
-    let calls = |call| move |whole: &Story| (0..whole.transport.calls(call)).map(|at| Point::Call(call, at)).collect();
-    expect_cuts(calls(Call::Read), &BREAKS);
-    expect_cuts(calls(Call::Write), &WRITES_BREAK);
-    expect_cuts(calls(Call::Flush), &WRITES_BREAK);
+    cuts::at_each_call::<Manner>();
 }
 
 /// Turns that lose nothing, not all of which put a call off.
@@ -131,10 +59,10 @@ proptest! {
         vectored: bool,
         closes: bool,
     ) {
-        let conversation = Conversation::new(SIDES[usize::from(is_server)], longest, COMPRESSES);
+        let conversation = Conversation::new(Side::BOTH[usize::from(is_server)], longest, Manner::COMPRESSES);
         let manner = Manner { buffer, how, vectored, closes };
-        let without = self::whole(&conversation, manner);
-        let story = run(&conversation, &Program { turns, cut: None }, manner);
+        let without = manner.run_whole(&conversation);
+        let story = manner.run(&conversation, &Program { turns, cut: None });
         story.expect_same(&without, &conversation);
     }
 }

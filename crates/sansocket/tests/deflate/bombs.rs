@@ -8,7 +8,7 @@ use sansocket::{Connection, Event, Kind, Limits, Messages, ProtocolError, Role};
 use sansocket_testkit::{BINARY, Side, TEXT};
 
 use super::oracle::Unpacker;
-use super::{FRESH, SIDES, TAKEOVER, all_of, connection, fragments, limit, wire};
+use super::{FRESH, TAKEOVER, all_of, connection, fragments, limit, wire};
 
 const MIB: usize = 1 << 20;
 /// How much of zeros is compressed at a time.
@@ -113,7 +113,7 @@ fn bombs(side: Side) -> [Vec<u8>; 2] {
 
 #[test]
 fn rfc6455_10_4_a_bomb_is_stopped_at_the_limit() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for bytes in bombs(side) {
             for most in [MIB as u64, 3 << 20] {
                 let outcome = receive(side, limit(most), &bytes);
@@ -144,7 +144,7 @@ const CODEC: u64 = 48 << 10;
 
 #[test]
 fn rfc6455_10_4_a_bomb_takes_no_more_memory_than_the_limit_allows() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for bytes in bombs(side) {
             // `Messages` doubles its memory until it is at the limit. While it moves, this counter sees the old and the new.
             for (most, old_and_new) in [

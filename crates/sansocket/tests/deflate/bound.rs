@@ -6,7 +6,7 @@ use sansocket::{Kind, Output, SendError, SliceOutput};
 use sansocket_testkit::Side;
 
 use super::oracle::{TAIL, farthest};
-use super::{FRESH, Receiver, SIDES, Sender, TAKEOVER, all_of, noise, same};
+use super::{FRESH, Receiver, Sender, TAKEOVER, all_of, noise, same};
 
 /// The room that a message or part of `len` bytes asks for: an eighth more than it has, and headers.
 pub(crate) fn most_bytes(len: usize) -> usize {
@@ -16,7 +16,7 @@ pub(crate) fn most_bytes(len: usize) -> usize {
 
 #[test]
 fn rfc7692_7_2_1_sending_asks_for_so_much_room_and_no_more() {
-    for (side, parameters) in SIDES.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
+    for (side, parameters) in Side::BOTH.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
         for len in [0, 1, 100, 1000, 14_000, 14_600, 16_384, 40_000] {
             let mut sender = Sender::new(side, parameters, &all_of(1, 1));
             let bytes = noise(len, 2);
@@ -126,7 +126,7 @@ fn rfc7692_7_2_1_what_we_send_refers_no_farther_back_than_the_window() {
 
 #[test]
 fn rfc7692_7_1_1_without_takeover_nothing_we_send_refers_to_an_earlier_message() {
-    for (side, level) in SIDES.into_iter().flat_map(|side| (0..=9).map(move |level| (side, level))) {
+    for (side, level) in Side::BOTH.into_iter().flat_map(|side| (0..=9).map(move |level| (side, level))) {
         let config = Config { threshold: 0, level, ..Config::DEFAULT };
         let mut sender = Sender::new(side, FRESH, &config);
         for choice in [Compress::Always, Compress::Auto, Compress::Always] {

@@ -3,22 +3,22 @@
 use miniz_oxide::MZFlush;
 use sansocket::deflate::{Compress, Pool};
 use sansocket::{Limits, ProtocolError};
-use sansocket_testkit::{BINARY, Frame, TEXT};
+use sansocket_testkit::{BINARY, Frame, Side, TEXT};
 
 use super::oracle::{Packer, packed};
-use super::{FRESH, RSV1, Receiver, SIDES, Sender, TAKEOVER, all_of, fragments, limit, noise, wire};
+use super::{FRESH, RSV1, Receiver, Sender, TAKEOVER, all_of, fragments, limit, noise, wire};
 
 const TOO_BIG: ProtocolError = ProtocolError::MessageTooBig;
 
 #[track_caller]
-fn receiver(side: sansocket_testkit::Side, most: u64) -> Receiver {
+fn receiver(side: Side, most: u64) -> Receiver {
     Receiver::with(side, FRESH, limit(most), &Pool::default())
 }
 
 #[test]
 fn rfc6455_10_4_a_message_has_as_many_bytes_as_the_limit_once_it_is_inflated() {
     assert_eq!(TOO_BIG.close_code().get(), 1009);
-    for side in SIDES {
+    for side in Side::BOTH {
         for most in [0, 1, 2, 99, 100, 4095, 4096, 4097, 16_384, 100_000] {
             let bytes = vec![b'x'; most];
             for scratch in [7, 4096, 1 << 20] {
@@ -36,7 +36,7 @@ fn rfc6455_10_4_a_message_has_as_many_bytes_as_the_limit_once_it_is_inflated() {
 
 #[test]
 fn rfc6455_10_4_the_limit_counts_over_all_fragments() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for (bytes, error) in [(100, None), (101, Some(TOO_BIG))] {
             let message = packed(&vec![b'x'; bytes]);
             let cut: Vec<_> = message.chunks(1).collect();
@@ -56,7 +56,7 @@ fn rfc6455_10_4_the_limit_counts_over_all_fragments() {
 
 #[test]
 fn rfc6455_10_4_the_limit_counts_anew_with_each_message() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut packer = Packer::new(6);
         let mut receiver = Receiver::with(side, TAKEOVER, limit(100), &Pool::default());
         for _ in 0..5 {
@@ -70,7 +70,7 @@ fn rfc6455_10_4_the_limit_counts_anew_with_each_message() {
 fn rfc6455_10_4_no_more_than_the_limit_comes_out_of_a_message_that_is_too_big() {
     // However much there is in the piece, and however much room.
     for scratch in [1, 10, 100, 1000, 1 << 20] {
-        let mut receiver = receiver(sansocket_testkit::Side::Client, 1000);
+        let mut receiver = receiver(Side::Client, 1000);
         let bytes = wire(receiver.side, &fragments(BINARY, &[packed(&vec![0; 1 << 20])]));
         let mut memory = bytes.clone();
         let mut given = 0;
@@ -91,7 +91,7 @@ fn rfc6455_10_4_no_more_than_the_limit_comes_out_of_a_message_that_is_too_big() 
 
 #[test]
 fn rfc6455_10_4_on_the_wire_a_compressed_message_may_have_an_eighth_a_kibibyte_and_8_bytes_a_frame_more() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for (most, on_the_wire) in
             [(0, 1024), (7, 1031), (8, 1033), (1000, 2149), (1 << 20, (1 << 20) + (1 << 17) + 1024)]
         {
@@ -117,7 +117,7 @@ fn rfc6455_10_4_on_the_wire_a_compressed_message_may_have_an_eighth_a_kibibyte_a
 
 #[test]
 fn rfc6455_10_4_without_a_limit_nothing_overflows() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut receiver = Receiver::with(side, FRESH, Limits::UNLIMITED, &Pool::default());
         receiver.feed_frames(&fragments(BINARY, &[packed(&[1; 5000])])).expect_binary(&[1; 5000]);
         let frame = Frame::new(BINARY, "").reserved(RSV1).declared((1 << 63) - 1);
@@ -129,7 +129,7 @@ fn rfc6455_10_4_without_a_limit_nothing_overflows() {
 
 #[test]
 fn rfc6455_10_4_a_limit_that_is_lowered_inside_of_a_message_holds_at_once() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut packer = Packer::new(6);
         let parts = [packer.pack(&[7; 500], MZFlush::Sync), packer.pack(&[8; 1], MZFlush::Sync), b"\0".to_vec()];
         let frames = fragments(BINARY, &parts);
@@ -142,7 +142,7 @@ fn rfc6455_10_4_a_limit_that_is_lowered_inside_of_a_message_holds_at_once() {
 
 #[test]
 fn rfc6455_10_4_what_we_send_of_what_cannot_be_compressed_is_received_at_the_limit() {
-    for (side, level) in SIDES.into_iter().flat_map(|side| (0..=9).map(move |level| (side, level))) {
+    for (side, level) in Side::BOTH.into_iter().flat_map(|side| (0..=9).map(move |level| (side, level))) {
         for len in [0, 1, 100, 16_000, 16_384, 60_000] {
             // Bytes above 143, which a fixed code makes longest.
             let bytes: Vec<u8> = noise(len, 7).iter().map(|byte| byte | 0xC0).collect();

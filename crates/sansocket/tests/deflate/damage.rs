@@ -8,13 +8,13 @@ use sansocket::deflate::Pool;
 use sansocket_testkit::{BINARY, Side, TEXT};
 
 use super::oracle::{Packer, TAIL, Unpacker, farthest, packed};
-use super::{FRESH, Parameters, Receiver, SIDES, TAKEOVER, fragments, limit};
+use super::{FRESH, Parameters, Receiver, TAKEOVER, fragments, limit};
 
 const INVALID: ProtocolError = ProtocolError::InvalidCompression;
 
 #[track_caller]
 fn fails(parameters: Parameters, before: &[&[u8]], message: &[u8], error: ProtocolError) {
-    for side in SIDES {
+    for side in Side::BOTH {
         for scratch in [1, 3, 4096] {
             let mut receiver = Receiver::new(side, parameters).scratch(scratch);
             before.iter().for_each(|bytes| _ = receiver.feed_frames(&fragments(BINARY, &[bytes])));
@@ -106,7 +106,7 @@ fn rfc7692_7_1_1_without_takeover_a_message_refers_to_no_earlier_one() {
     let mut packer = Packer::new(9);
     let (first, second) = (packer.message(b"Hello, Hello, Hello"), packer.message(b"Hello, Hello, Hello"));
     fails(FRESH, &[&first], &second, INVALID);
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut receiver = Receiver::new(side, TAKEOVER);
         receiver.feed_frames(&fragments(BINARY, &[&first])).feed_frames(&fragments(BINARY, &[&second]));
         receiver.expect_binary(b"Hello, Hello, Hello").expect_binary(b"Hello, Hello, Hello").expect_open();
@@ -117,7 +117,7 @@ fn rfc7692_7_1_1_without_takeover_a_message_refers_to_no_earlier_one() {
 fn rfc7692_6_a_zero_length_payload_with_rsv1_is_an_empty_message() {
     // Section 7.2.3.6 has a byte for it, but nothing is gained by failing without.
     for parameters in [FRESH, TAKEOVER] {
-        for side in SIDES {
+        for side in Side::BOTH {
             let mut packer = Packer::new(6);
             let mut receiver = Receiver::new(side, parameters);
             for message in [b"", b"", &b"Hello"[..], b"", b"Hello", b"", b""] {
@@ -136,7 +136,7 @@ const BFINAL: &[u8] = b"\xF3\x48\xCD\xC9\xC9\x07\x00";
 #[test]
 fn rfc7692_7_2_3_4_behind_bfinal_a_message_may_go_on_or_end() {
     let more = packed(b", Hello");
-    for side in SIDES {
+    for side in Side::BOTH {
         for parameters in [FRESH, TAKEOVER] {
             for scratch in [1, 2, 5, 6, 4096] {
                 let mut receiver = Receiver::new(side, parameters).scratch(scratch);
@@ -199,7 +199,7 @@ fn rfc7692_7_2_2_of_two_faults_the_first_is_told_however_they_are_cut() {
         (text(b"abcd", b"\x06"), 4, INVALID),
     ] {
         for scratch in 1..12 {
-            for side in SIDES {
+            for side in Side::BOTH {
                 let mut receiver = Receiver::with(side, TAKEOVER, limit(most), &Pool::default()).scratch(scratch);
                 receiver.feed_frames(&fragments(TEXT, &[&payload])).expect_failed(error);
                 let mut receiver = Receiver::with(side, TAKEOVER, limit(most), &Pool::default()).scratch(scratch);

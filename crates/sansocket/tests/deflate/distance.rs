@@ -1,8 +1,8 @@
 //! The window of 32 KiB that a decompressor has (RFC 7692, section 7.2.2).
 
-use sansocket_testkit::BINARY;
+use sansocket_testkit::{BINARY, Side};
 
-use super::{FRESH, Receiver, SIDES, TAKEOVER, fragments, noise};
+use super::{FRESH, Receiver, TAKEOVER, fragments, noise};
 
 /// As far back as DEFLATE can refer, in bytes (RFC 1951, section 2).
 const FARTHEST: u16 = 32_768;
@@ -36,7 +36,7 @@ fn farthest() -> Vec<u8> {
 fn rfc7692_7_2_2_a_message_may_refer_32_768_bytes_back() {
     let window = noise(usize::from(FARTHEST), 1);
     let message = [&window[..], &window[..258]].concat();
-    for (side, parameters) in SIDES.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
+    for (side, parameters) in Side::BOTH.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
         let payload = [stored(&window), farthest()].concat();
         Receiver::new(side, parameters)
             .feed_frames(&fragments(BINARY, &[&payload]))
@@ -50,7 +50,7 @@ fn rfc7692_7_2_2_with_takeover_a_message_may_refer_32_768_bytes_back_into_the_la
     let window = noise(usize::from(FARTHEST), 1);
     // A block that was stored, and the first byte of the empty one.
     let first = [stored(&window), vec![0]].concat();
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut receiver = Receiver::new(side, TAKEOVER);
         receiver.feed_frames(&fragments(BINARY, &[&first])).expect_binary(&window);
         receiver.feed_frames(&fragments(BINARY, &[&farthest()])).expect_binary(&window[..258]).expect_open();

@@ -5,7 +5,7 @@ use sansocket::{Event, Kind, Limits, ProtocolError};
 use sansocket_testkit::{BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, Peer, Received, Side, TEXT};
 
 use super::oracle::{Packer, packed};
-use super::{FRESH, RSV1, Receiver, SIDES, Sender, TAKEOVER, all_of, fragments, noise};
+use super::{FRESH, RSV1, Receiver, Sender, TAKEOVER, all_of, fragments, noise};
 
 const HELLO: &[u8] = b"\xF2\x48\xCD\xC9\xC9\x07\x00";
 
@@ -22,7 +22,7 @@ fn rfc7692_6_rsv1_that_was_not_negotiated_is_1002() {
 
 #[test]
 fn rfc7692_6_rsv2_and_rsv3_mean_nothing() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for reserved in [1, 2, 3, RSV1 | 1, RSV1 | 2, 7] {
             for opcode in [TEXT, BINARY, PING] {
                 let mut receiver = Receiver::new(side, FRESH);
@@ -35,7 +35,7 @@ fn rfc7692_6_rsv2_and_rsv3_mean_nothing() {
 
 #[test]
 fn rfc7692_6_1_rsv1_on_a_control_frame_is_1002() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for (opcode, payload) in [(PING, HELLO), (PONG, b""), (CLOSE, b"\x03\xE8"), (CLOSE, b"")] {
             let control = Frame::new(opcode, payload).reserved(RSV1);
             Receiver::new(side, FRESH)
@@ -51,7 +51,7 @@ fn rfc7692_6_1_rsv1_on_a_control_frame_is_1002() {
 
 #[test]
 fn rfc7692_6_2_rsv1_on_a_continuation_is_1002() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for first in [Frame::new(TEXT, "He").fin(false), Frame::new(TEXT, HELLO).fin(false).reserved(RSV1)] {
             for fin in [false, true] {
                 let continuation = Frame::new(CONTINUATION, b"").reserved(RSV1).fin(fin);
@@ -67,7 +67,7 @@ fn rfc7692_6_1_each_message_may_be_compressed_or_not() {
     let mut packer = Packer::new(6);
     let (first, second) = (packer.message(b"Hello, Hello"), packer.message(b"Hello, Hello"));
     assert!(second.len() < first.len(), "the second refers to the first");
-    for side in SIDES {
+    for side in Side::BOTH {
         let frames = [
             fragments(TEXT, &[&first]),
             // It passes untouched, whatever it looks like, and no later message refers to it.
@@ -83,7 +83,7 @@ fn rfc7692_6_1_each_message_may_be_compressed_or_not() {
 
 #[test]
 fn rfc7692_6_1_what_goes_uncompressed_leaves_our_window_alone() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut sender = Sender::new(side, TAKEOVER, &all_of(6, 8));
         let text = "Hello, Hello, and so on";
         sender.send(text, Compress::Always).send("something else", Compress::Never).send(text, Compress::Always);
@@ -98,7 +98,7 @@ fn rfc7692_6_1_what_goes_uncompressed_leaves_our_window_alone() {
 
 #[test]
 fn rfc7692_6_1_rsv1_is_set_on_the_first_frame_we_send_and_on_no_other() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut sender = Sender::new(side, FRESH, &all_of(1, 8));
         // Long enough for several frames, in parts and as a whole.
         let bytes = noise(50_000, 1);
@@ -122,7 +122,7 @@ fn rfc7692_6_1_rsv1_is_set_on_the_first_frame_we_send_and_on_no_other() {
 
 #[test]
 fn rfc7692_6_1_control_frames_come_between_compressed_fragments() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut frames = fragments(TEXT, &[&HELLO[..2], &HELLO[2..3], &HELLO[3..]]);
         frames.insert(1, Frame::new(PING, HELLO));
         frames.insert(3, Frame::new(PONG, "pong"));
@@ -135,7 +135,7 @@ fn rfc7692_6_1_control_frames_come_between_compressed_fragments() {
 
 #[test]
 fn rfc7692_6_1_a_close_inside_of_a_compressed_message_ends_it() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut frames = fragments(TEXT, &[&HELLO[..3], &HELLO[3..]]);
         frames.insert(1, Frame::close(1000, "bye"));
         let mut receiver = Receiver::new(side, FRESH);
@@ -146,7 +146,7 @@ fn rfc7692_6_1_a_close_inside_of_a_compressed_message_ends_it() {
 
 #[test]
 fn rfc7692_6_2_what_comes_compressed_behind_our_close_is_still_inflated() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut receiver = Receiver::new(side, TAKEOVER);
         receiver.connection.close(None, "", &mut receiver.out).unwrap();
         receiver.feed_frames(&fragments(TEXT, &[HELLO])).expect_text("Hello");
@@ -156,7 +156,7 @@ fn rfc7692_6_2_what_comes_compressed_behind_our_close_is_still_inflated() {
 
 #[test]
 fn rfc7692_6_2_behind_a_failure_a_piece_in_hand_is_not_inflated() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut receiver = Receiver::new(side, FRESH);
         let mut bytes = super::wire(side, &fragments(TEXT, &[packed(&[b'x'; 5000])]));
         let Some(Event::Compressed(mut piece)) = receiver.connection.receive(&mut &mut bytes[..], &mut receiver.out)
@@ -175,7 +175,7 @@ fn rfc7692_6_2_behind_a_failure_a_piece_in_hand_is_not_inflated() {
 
 #[test]
 fn rfc7692_6_a_compressed_message_may_have_no_more_fragments_than_another() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let limits = Limits { fragments: 3, ..Limits::DEFAULT };
         let pool = sansocket::deflate::Pool::default();
         let mut receiver = Receiver::with(side, FRESH, limits, &pool);

@@ -42,7 +42,6 @@ use sansocket::{
 };
 use sansocket_testkit::{Frame, Keys, Message, Received, Recorder, Side, Transcript, split_frames};
 
-const SIDES: [Side; 2] = [Side::Server, Side::Client];
 const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 /// RSV1 as `Frame::reserved` counts.
 const RSV1: u8 = 4;

@@ -5,7 +5,7 @@ use sansocket::deflate::{Compress, Compressor, Decompressor, Parameters, Pool};
 use sansocket::{Event, Kind, Limits};
 use sansocket_testkit::{Side, TEXT};
 
-use super::{FRESH, Receiver, SIDES, Sender, TAKEOVER, all_of, connection, fragments, same, wire};
+use super::{FRESH, Receiver, Sender, TAKEOVER, all_of, connection, fragments, same, wire};
 
 /// Bytes that a compressor holds with these settings.
 fn compressor_bytes(parameters: Parameters, memory_level: u8) -> u64 {
@@ -90,7 +90,7 @@ fn the_docs_have_this_table() {
 #[test]
 fn between_messages_a_connection_without_takeover_holds_nothing() {
     for (side, (parameters, held)) in
-        SIDES.into_iter().flat_map(|side| [(side, (FRESH, false)), (side, (TAKEOVER, true))])
+        Side::BOTH.into_iter().flat_map(|side| [(side, (FRESH, false)), (side, (TAKEOVER, true))])
     {
         let pool = Pool::default();
         let mut sender = Sender::with(side, parameters, &all_of(6, 8), &pool);

@@ -5,11 +5,11 @@ use sansocket::{Kind, SendError};
 use sansocket_testkit::{CONTINUATION, PING, Received, Side};
 
 use super::oracle::TAIL;
-use super::{FRESH, RSV1, Receiver, SIDES, Sender, TAKEOVER, all_of, noise};
+use super::{FRESH, RSV1, Receiver, Sender, TAKEOVER, all_of, noise};
 
 #[test]
 fn rfc7692_7_2_1_each_part_arrives_at_once() {
-    for (side, parameters) in SIDES.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
+    for (side, parameters) in Side::BOTH.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
         for level in 0..=9 {
             let mut sender = Sender::new(side, parameters, &all_of(level, 8));
             let mut receiver = Receiver::new(side.other(), parameters);
@@ -35,7 +35,7 @@ fn rfc7692_7_2_1_each_part_arrives_at_once() {
 
 #[test]
 fn rfc7692_6_1_control_frames_go_between_the_parts() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut sender = Sender::new(side, TAKEOVER, &all_of(6, 8));
         for round in 0..3 {
             sender.part(Kind::Binary, b"Hello, ", false, Compress::Always);
@@ -54,7 +54,7 @@ fn rfc7692_6_1_control_frames_go_between_the_parts() {
 
 #[test]
 fn rfc7692_7_2_1_earlier_fragments_may_end_with_an_empty_block_and_the_last_does_not() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut sender = Sender::new(side, FRESH, &all_of(6, 8));
         sender.part(Kind::Text, b"one", false, Compress::Always).part(Kind::Text, b"two", true, Compress::Always);
         let frames = sender.frames();
@@ -67,7 +67,7 @@ fn rfc7692_7_2_1_earlier_fragments_may_end_with_an_empty_block_and_the_last_does
 #[test]
 fn rfc6455_5_6_parts_of_a_text_may_cut_characters() {
     let text = "ä€𝄞, ä€𝄞";
-    for (side, parameters) in SIDES.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
+    for (side, parameters) in Side::BOTH.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
         for size in 1..6 {
             let mut sender = Sender::new(side, parameters, &all_of(6, 8));
             let parts: Vec<_> = text.as_bytes().chunks(size).collect();
@@ -85,7 +85,7 @@ fn rfc6455_5_6_parts_of_a_text_may_cut_characters() {
 
 #[test]
 fn rfc6455_5_6_a_text_in_parts_is_utf8_or_is_not_sent() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut sender = Sender::new(side, FRESH, &all_of(6, 8));
         let invalid = Err(SendError::InvalidUtf8);
         assert_eq!(sender.part_into(Kind::Text, b"\xFF", false, Compress::Always, None), invalid);
@@ -102,7 +102,7 @@ fn rfc6455_5_6_a_text_in_parts_is_utf8_or_is_not_sent() {
 
 #[test]
 fn a_first_part_of_nothing_begins_a_message_too() {
-    for (side, parameters) in SIDES.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
+    for (side, parameters) in Side::BOTH.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
         let mut sender = Sender::new(side, parameters, &all_of(6, 8));
         sender.part(Kind::Text, b"", false, Compress::Always).part(Kind::Text, b"", false, Compress::Always);
         assert!(sender.connection.is_sending());
@@ -126,7 +126,7 @@ fn a_first_part_of_nothing_begins_a_message_too() {
 #[test]
 fn auto_compresses_a_message_in_parts_unless_its_first_part_is_its_last_and_short() {
     let config = Config { threshold: 100, ..Config::DEFAULT };
-    for side in SIDES {
+    for side in Side::BOTH {
         for (first, last, compressed) in [(1, false, true), (99, true, false), (100, true, true), (5000, true, true)] {
             let mut sender = Sender::new(side, FRESH, &config);
             sender.part(Kind::Binary, &vec![7; first], last, Compress::Auto);
@@ -146,7 +146,7 @@ fn auto_compresses_a_message_in_parts_unless_its_first_part_is_its_last_and_shor
 
 #[test]
 fn the_choice_for_the_first_part_holds_for_all_of_the_message() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for (first, others) in [(Compress::Always, Compress::Never), (Compress::Never, Compress::Always)] {
             let mut sender = Sender::new(side, TAKEOVER, &all_of(6, 8));
             sender.part(Kind::Text, b"a", false, first).part(Kind::Text, b"b", false, others);

@@ -5,7 +5,7 @@ use sansocket::{Event, Kind, Limits, ProtocolError, SendError};
 use sansocket_testkit::{BINARY, CONTINUATION, Frame, PING, Side, TEXT};
 
 use super::oracle::packed;
-use super::{FRESH, RSV1, SIDES, Sender, TAKEOVER, all_of, connection, fragments, noise, wire};
+use super::{FRESH, RSV1, Sender, TAKEOVER, all_of, connection, fragments, noise, wire};
 
 #[test]
 fn the_last_piece_can_be_had_again_out_of_the_same_scratch() {
@@ -71,7 +71,7 @@ fn behind_a_failure_no_piece_can_be_had_again() {
 
 #[test]
 fn what_is_compressed_by_hand_is_what_send_sends() {
-    for (side, parameters) in SIDES.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
+    for (side, parameters) in Side::BOTH.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
         let [mut by_hand, mut other] = [(); 2].map(|()| Sender::new(side, parameters, &all_of(3, 8)));
         for message in [&b"Hello, Hello"[..], b"", &noise(40_000, 3), &noise(100, 3), b"Hello, Hello"] {
             for choice in [Compress::Always, Compress::Auto, Compress::Never] {
@@ -132,7 +132,7 @@ fn what_is_not_begun_is_not_compressed() {
 #[test]
 fn rfc7692_6_2_of_a_compressed_message_no_piece_lies_ready_in_the_input() {
     let message = b"\xF2\x48\xCD\xC9\xC9\x07\x00";
-    for side in SIDES {
+    for side in Side::BOTH {
         for (frames, completes, continues) in [
             (vec![Frame::new(TEXT, message).reserved(RSV1)], false, false),
             (vec![Frame::new(TEXT, message)], true, true),

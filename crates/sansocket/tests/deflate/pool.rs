@@ -6,7 +6,7 @@ use sansocket::{Kind, Limits, ProtocolError};
 use sansocket_testkit::{Frame, Side, TEXT};
 
 use super::oracle::packed;
-use super::{FRESH, Receiver, SIDES, Sender, TAKEOVER, all_of, fragments, limit, noise, same, window};
+use super::{FRESH, Receiver, Sender, TAKEOVER, all_of, fragments, limit, noise, same, window};
 
 /// The two halves of a message.
 fn halves() -> [Frame; 2] {
@@ -16,11 +16,11 @@ fn halves() -> [Frame; 2] {
 }
 
 fn receivers(count: usize, pool: &Pool, parameters: Parameters) -> Vec<Receiver> {
-    (0..count).map(|at| Receiver::with(SIDES[at % 2], parameters, Limits::DEFAULT, pool)).collect()
+    (0..count).map(|at| Receiver::with(Side::BOTH[at % 2], parameters, Limits::DEFAULT, pool)).collect()
 }
 
 fn senders(count: usize, pool: &Pool, parameters: Parameters) -> Vec<Sender> {
-    (0..count).map(|at| Sender::with(SIDES[at % 2], parameters, &all_of(6, 8), pool)).collect()
+    (0..count).map(|at| Sender::with(Side::BOTH[at % 2], parameters, &all_of(6, 8), pool)).collect()
 }
 
 fn pool(lent: usize, kept: usize) -> Pool {
@@ -115,7 +115,7 @@ fn compressors_come_back_at_a_messages_end_and_when_dropped() {
 
 #[test]
 fn rfc7692_7_1_1_with_takeover_a_side_keeps_its_own_and_needs_no_pool() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let pool = pool(0, 0);
         let mut sender = Sender::with(side, TAKEOVER, &all_of(6, 8), &pool);
         let mut receiver = Receiver::with(side.other(), TAKEOVER, Limits::DEFAULT, &pool);

@@ -4,7 +4,7 @@ use sansocket::deflate::{Compress, Config, Parameters, Policy, Pool};
 use sansocket::{Limits, Message, Prepared, SendError};
 use sansocket_testkit::{Side, split_frames};
 
-use super::{RSV1, Receiver, SIDES, bits, config, connection, noise, window};
+use super::{RSV1, Receiver, bits, config, connection, noise, window};
 
 fn prepared<'m>(message: impl Into<Message<'m>>, choice: Compress, window_bits: u8) -> Prepared {
     let policy = Policy { window_bits: bits(window_bits), ..Policy::DEFAULT };
@@ -114,7 +114,7 @@ fn rfc6455_5_1_a_client_cannot_send_what_is_prepared_compressed_or_not() {
 #[test]
 fn rfc6455_5_4_a_prepared_message_does_not_go_into_a_compressed_one() {
     let prepared = prepared("news", Compress::Always, 15);
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut connection = connection(side, Some(to((15, false))), Limits::DEFAULT);
         let mut out = Vec::new();
         connection.send_compressed(sansocket::Kind::Text, b"\0\0\0\xFF\xFF", false, &mut out).unwrap();

@@ -5,7 +5,7 @@ use sansocket::{BoundedOutput, Kind, Limits, Message, Output, SendError, SliceOu
 use sansocket_testkit::{Frame, Peer, Side};
 
 use super::bound::most_bytes;
-use super::{FRESH, RSV1, Receiver, SIDES, Sender, TAKEOVER, all_of, config, connection, noise, same};
+use super::{FRESH, RSV1, Receiver, Sender, TAKEOVER, all_of, config, connection, noise, same};
 
 fn is_compressed(frames: &[Frame]) -> bool {
     let is_compressed = frames[0].reserved_bits() == RSV1;
@@ -17,7 +17,7 @@ fn is_compressed(frames: &[Frame]) -> bool {
 #[track_caller]
 fn compresses<'m>(config: &Config, parameters: Parameters, message: impl Into<Message<'m>>, choice: Compress) -> bool {
     let message = message.into();
-    let found = SIDES.map(|side| {
+    let found = Side::BOTH.map(|side| {
         let mut sender = Sender::new(side, parameters, config);
         let frames = sender.send(message, choice).frames();
         let mut receiver = Receiver::new(side.other(), parameters);
@@ -83,7 +83,7 @@ fn auto_leaves_what_does_not_get_shorter_as_it_is() {
 
 #[test]
 fn with_takeover_messages_still_go_on_behind_one_that_went_as_it_is() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for level in 1..=9 {
             let mut sender = Sender::new(side, TAKEOVER, &config(level));
             let mut receiver = Receiver::new(side.other(), TAKEOVER);
@@ -111,7 +111,7 @@ fn rfc7692_7_1_2_with_a_window_of_8_bits_nothing_is_compressed() {
         for choice in [Compress::Auto, Compress::Always, Compress::Never] {
             assert!(!compresses(&Config { threshold: 0, ..Config::DEFAULT }, parameters, &"a".repeat(1000), choice));
         }
-        for side in SIDES {
+        for side in Side::BOTH {
             let mut sender = Sender::new(side, parameters, &config(6));
             sender.part(Kind::Text, b"a", false, Compress::Always).part(Kind::Text, b"b", true, Compress::Always);
             assert!(sender.compressor.is_idle());
@@ -132,7 +132,7 @@ fn levels_and_memory_levels_beyond_the_last_count_as_the_last() {
 
 #[test]
 fn without_an_agreement_nothing_can_be_sent_compressed() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut sender = Sender::new(side, FRESH, &all_of(6, 8));
         sender.connection = connection(side, None, Limits::DEFAULT);
         let Sender { connection, compressor, out, .. } = &mut sender;
@@ -175,7 +175,7 @@ fn fail_in_every_way(sender: &mut Sender) {
 
 #[test]
 fn auto_sends_a_message_as_it_is_where_that_has_room_and_the_worst_case_has_none() {
-    for (side, parameters) in SIDES.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
+    for (side, parameters) in Side::BOTH.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
         let mut sender = Sender::new(side, parameters, &Config { threshold: 0, ..Config::DEFAULT });
         let text = "y".repeat(4000);
         let header = if side == Side::Server { 4 } else { 8 };
@@ -208,7 +208,7 @@ fn whoever_stops_at_the_last_fragment_gets_a_compressor_that_remembers_nothing()
 
 #[test]
 fn rfc7692_6_1_a_call_that_fails_changes_nothing_between_messages() {
-    for (side, parameters) in SIDES.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
+    for (side, parameters) in Side::BOTH.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
         let [mut failing, mut other] = [(); 2].map(|()| Sender::new(side, parameters, &all_of(6, 8)));
         for (at, choice) in
             [Compress::Always, Compress::Never, Compress::Auto, Compress::Always].into_iter().enumerate()
@@ -229,7 +229,7 @@ fn rfc7692_6_1_a_call_that_fails_changes_nothing_between_messages() {
 
 #[test]
 fn rfc7692_6_1_a_call_that_fails_changes_nothing_inside_of_a_message() {
-    for (side, parameters) in SIDES.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
+    for (side, parameters) in Side::BOTH.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
         let [mut failing, mut other] = [(); 2].map(|()| Sender::new(side, parameters, &all_of(6, 8)));
         let parts: [&[u8]; 5] = [b"first, \xE2", b"\x82", b"\xAC, \xF0", b"", b"\x9F\x8E\x89, last"];
         for (at, part) in parts.iter().enumerate() {
@@ -272,7 +272,7 @@ fn rfc7692_6_1_a_call_that_fails_changes_nothing_inside_of_a_message() {
 
 #[test]
 fn rfc6455_5_5_1_behind_a_close_nothing_is_sent_compressed() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut sender = Sender::new(side, FRESH, &all_of(6, 8));
         sender.part(Kind::Text, b"begun", false, Compress::Always).wire();
         let Sender { connection, compressor, out, .. } = &mut sender;
@@ -298,7 +298,7 @@ fn rfc6455_5_5_1_behind_a_close_nothing_is_sent_compressed() {
 fn rfc6455_5_4_inside_of_a_message_that_is_not_compressed_none_is_begun() {
     let mut peer = Peer::server();
     peer.send(|connection, out| connection.send_part(Kind::Text, b"plain", false, out));
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut sender = Sender::new(side, TAKEOVER, &all_of(6, 8));
         sender.part(Kind::Text, b"plain", false, Compress::Never);
         let Sender { connection, compressor, out, .. } = &mut sender;

@@ -6,7 +6,7 @@ use sansocket::{NextStep, ProtocolError};
 use sansocket_testkit::{BINARY, CONTINUATION, Frame, PING, Received, Side, TEXT};
 
 use super::oracle::{Packer, packed};
-use super::{FRESH, Parameters, RSV1, Receiver, SIDES, TAKEOVER, fragments, limit, wire};
+use super::{FRESH, Parameters, RSV1, Receiver, TAKEOVER, fragments, limit, wire};
 
 /// Holds each way of receiving `bytes` against receiving them at once, into as much scratch as one could wish for.
 #[track_caller]
@@ -107,7 +107,7 @@ fn rfc7692_6_2_byte_for_byte_into_scratch_of_1_to_64_bytes() {
     let mut frames = fragments(TEXT, &[a, b]);
     frames.insert(1, Frame::new(PING, "?"));
     frames.extend(fragments(BINARY, &[packed(&[7; 5000])]));
-    for side in SIDES {
+    for side in Side::BOTH {
         let bytes = wire(side, &frames);
         let cuts: Vec<_> = (0..bytes.len()).collect();
         for scratch in (1..=64).chain([1000, 4096, 1 << 16]) {
@@ -136,7 +136,7 @@ fn rfc7692_6_2_a_message_that_fills_the_scratch_to_its_last_byte_ends() {
 #[test]
 fn rfc7692_6_1_the_frame_behind_a_compressed_one_is_intact() {
     // What a decompressor has to be fed behind the data must not be written there: there lies the next frame.
-    for side in SIDES {
+    for side in Side::BOTH {
         for parameters in [FRESH, TAKEOVER] {
             let hello = fragments(TEXT, &[b"\xF2\x48\xCD\xC9\xC9\x07\x00"]);
             let frames = [&hello[..], &[Frame::new(TEXT, "behind")], &hello, &[Frame::new(BINARY, [0; 9])]].concat();
@@ -178,7 +178,7 @@ fn rfc6455_8_1_text_is_validated_once_it_is_inflated_and_fails_fast() {
     let text = [&b"so far so good, ".repeat(500)[..], b"\xFF", &b" and so on".repeat(500)].concat();
     let mut packer = Packer::new(6);
     let flushed = packer.pack(&text[..9000], miniz_oxide::MZFlush::Sync);
-    for side in SIDES {
+    for side in Side::BOTH {
         for scratch in [1, 7, 64, 1 << 20] {
             let mut receiver = Receiver::new(side, FRESH).scratch(scratch);
             // A frame that has not ended.
@@ -192,7 +192,7 @@ fn rfc6455_8_1_text_is_validated_once_it_is_inflated_and_fails_fast() {
 
 #[test]
 fn rfc6455_5_6_a_compressed_text_does_not_end_inside_a_character() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for text in [&b"ab\xE2\x82"[..], b"\xF0\x9D\x84", b"\xC3"] {
             for scratch in [1, 2, 100] {
                 let mut receiver = Receiver::new(side, FRESH).scratch(scratch);

@@ -4,7 +4,7 @@ use sansocket::Kind;
 use sansocket::deflate::Compress;
 use sansocket_testkit::{BINARY, Frame, Side, TEXT};
 
-use super::{FRESH, Parameters, RSV1, Receiver, SIDES, Sender, TAKEOVER, all_of, fragments, wire};
+use super::{FRESH, Parameters, RSV1, Receiver, Sender, TAKEOVER, all_of, fragments, wire};
 
 /// "Hello" as section 7.2.3.1 compresses it.
 const HELLO: &[u8] = &[0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
@@ -56,7 +56,7 @@ fn rfc7692_7_2_3_1_a_compressed_message_in_fragments() {
 
 #[test]
 fn rfc7692_7_2_3_1_a_compressed_message_in_any_two_fragments() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for at in 0..=HELLO.len() {
             let (a, b) = HELLO.split_at(at);
             Receiver::new(side, FRESH).feed_frames(&fragments(TEXT, &[a, b])).expect_text("Hello").expect_open();
@@ -71,7 +71,7 @@ fn rfc7692_7_2_3_2_a_second_message_refers_to_the_first() {
 
 #[test]
 fn rfc7692_7_2_3_2_the_second_message_we_send_refers_to_the_first() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for level in 1..=9 {
             let mut sender = Sender::new(side, TAKEOVER, &all_of(level, 8));
             sender.send("Hello", Compress::Always).send("Hello", Compress::Always);
@@ -87,7 +87,7 @@ fn rfc7692_7_2_3_2_the_second_message_we_send_refers_to_the_first() {
 
 #[test]
 fn rfc7692_7_2_3_2_without_takeover_both_are_the_same() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut sender = Sender::new(side, FRESH, &all_of(6, 8));
         sender.send("Hello", Compress::Always).send("Hello", Compress::Always);
         let payloads: Vec<_> = sender.frames().iter().map(|frame| frame.payload().to_vec()).collect();
@@ -133,7 +133,7 @@ fn rfc7692_7_2_3_5_two_blocks_in_one_message() {
 
 #[test]
 fn rfc7692_7_2_3_5_two_blocks_are_what_we_send_for_two_parts() {
-    for (side, level) in SIDES.into_iter().flat_map(|side| (1..=9).map(move |level| (side, level))) {
+    for (side, level) in Side::BOTH.into_iter().flat_map(|side| (1..=9).map(move |level| (side, level))) {
         let mut sender = Sender::new(side, FRESH, &all_of(level, 8));
         sender.part(Kind::Text, b"He", false, Compress::Always).part(Kind::Text, b"llo", true, Compress::Always);
         let frames = sender.frames();
@@ -174,7 +174,7 @@ fn rfc7692_7_2_3_6_the_empty_message_we_send_is_a_single_byte() {
 
 #[test]
 fn rfc7692_7_2_3_6_the_last_part_may_be_empty() {
-    for (side, parameters) in SIDES.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
+    for (side, parameters) in Side::BOTH.into_iter().flat_map(|side| [(side, FRESH), (side, TAKEOVER)]) {
         let mut sender = Sender::new(side, parameters, &all_of(6, 8));
         let mut receiver = Receiver::new(side.other(), parameters);
         for _ in 0..3 {
@@ -187,7 +187,7 @@ fn rfc7692_7_2_3_6_the_last_part_may_be_empty() {
     }
     // A peer's, with its first fragment flushed as section 7.2.1 allows to.
     let flushed: &[u8] = &[HELLO, b"\x00\x00\xFF\xFF"].concat();
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut receiver = Receiver::new(side, TAKEOVER);
         receiver.feed_frames(&fragments(TEXT, &[flushed, b"\0"])).expect_text("Hello");
         receiver.feed_frames(&fragments(TEXT, &[HELLO_AGAIN])).expect_text("Hello").expect_open();

@@ -9,8 +9,6 @@ use sansocket::deflate::{
 use sansocket::{Connection, Either, Event, Kind, Limits, Messages, Negotiated, ProtocolError};
 use sansocket_testkit::{BINARY, CONTINUATION, Frame, Keys, Peer, Side};
 
-use super::SIDES;
-
 const MIB: usize = 1 << 20;
 /// Bytes that are inflated at once.
 const SCRATCH: usize = 16 << 10;
@@ -103,7 +101,7 @@ fn receive(side: Side, limits: Limits, mut bytes: Vec<u8>) -> Outcome {
 fn cve_2026_1526_a_gibibyte_in_a_mebibyte_stops_at_the_limit() {
     let bomb = zeros(1024);
     assert!(bomb.len() < MIB + MIB / 20, "{}", bomb.len());
-    for side in SIDES {
+    for side in Side::BOTH {
         // Ours, and one as low as before a login.
         for most in [4 * MIB, MIB + MIB / 4] {
             let outcome = receive(side, limit(most), message(side, &[&bomb]));
@@ -121,7 +119,7 @@ fn cve_2026_1526_a_gibibyte_in_a_mebibyte_stops_at_the_limit() {
 #[test]
 fn cve_2026_54464_the_limit_counts_what_was_inflated() {
     let packed = zeros(1);
-    for side in SIDES {
+    for side in Side::BOTH {
         let bytes = message(side, &[&packed]);
         assert!(bytes.len() < 2000);
         let good = receive(side, limit(MIB), bytes.clone());
@@ -141,7 +139,7 @@ fn undici_b4c287b38_the_limit_counts_over_all_fragments() {
     let each = packed.len().div_ceil(10);
     let fragments: Vec<_> = packed.chunks(each).collect();
     assert_eq!(fragments.len(), 10);
-    for side in SIDES {
+    for side in Side::BOTH {
         // Each of them is half of the limit.
         let outcome = receive(side, limit(2 * MIB), message(side, &fragments));
         assert_eq!(outcome.failure, Some(ProtocolError::MessageTooBig));
@@ -213,7 +211,7 @@ fn rustsec_2020_0123_what_is_inflated_does_not_depend_on_the_memory_below() {
 /// uWebSockets #1650: four bytes that a decoder wants behind a message were written there, over the next frame.
 #[test]
 fn uws_1650_a_compressed_frame_leaves_the_next_one_as_it_is() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let packed = b"\xF2\x48\xCD\xC9\xC9\x07\x00";
         let behind = Frame::new(1, "behind").for_reader(side, [1, 2, 3, 4]).bytes();
         let mut bytes = [message(side, &[packed]), behind].concat();
@@ -265,7 +263,7 @@ fn cve_2026_33219_compressed_messages_under_way_are_counted() {
 #[test]
 fn tornado_2391_limits_of_compressed_messages_at_their_edges() {
     let packed = zeros(1);
-    for side in SIDES {
+    for side in Side::BOTH {
         for message_limit in [u64::MAX, u64::MAX - 1, u64::MAX / 9 * 8, MIB as u64] {
             for fragments in [1, u32::MAX] {
                 let limits = Limits { message: message_limit, fragments, ..Limits::DEFAULT };

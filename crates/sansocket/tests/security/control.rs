@@ -7,16 +7,16 @@ use sansocket::{
     CloseCode, ControlBucket, ControlRate, Deadlines, EndedBy, Event, Expired, Limits, MAX_REASON, NextStep,
     ProtocolError, SendError, Time, Timeouts,
 };
-use sansocket_testkit::{BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, Peer, TEXT, close_body};
+use sansocket_testkit::{BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, Peer, Side, TEXT, close_body};
 
-use super::{SIDES, hex, receive, server, times};
+use super::{hex, receive, server, times};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// CVE-2026-45736 (ws): a close reason's length was taken before it was bytes.
 #[test]
 fn cve_2026_45736_a_close_carries_the_reason_that_was_given_and_no_other_byte() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for reason in ["", "x", &"x".repeat(122), &"x".repeat(MAX_REASON), &"ß".repeat(61)] {
             Peer::either(side).close(1000, reason).expect_frames(&[(CLOSE, &close_body(1000, reason))]);
         }
@@ -40,7 +40,7 @@ fn cve_2026_45736_a_close_carries_the_reason_that_was_given_and_no_other_byte() 
 fn cve_2024_23672_a_peer_that_does_not_end_is_ended() {
     let timeouts = Timeouts { close: Some(3 * SECOND), end: Some(2 * SECOND), ..Timeouts::DEFAULT };
     let at = |seconds| Time::default().after(seconds * SECOND);
-    for side in SIDES {
+    for side in Side::BOTH {
         for peer_closes in [false, true] {
             let mut peer = Peer::either(side);
             let mut deadlines = Deadlines::new(at(0));
@@ -76,7 +76,7 @@ fn cve_2017_2670_the_end_of_the_transport_is_the_end_in_every_state() {
         ("failed", |peer| _ = peer.feed(&[0x83])),
         ("ended", |peer| _ = peer.eof()),
     ];
-    for side in SIDES {
+    for side in Side::BOTH {
         for (name, state) in &states {
             let mut peer = Peer::either(side);
             state(&mut peer);
@@ -126,7 +126,7 @@ fn capnproto_2625_a_million_pings_in_one_read_take_no_stack() {
 #[test]
 fn control_flood_pings_and_pongs_are_counted_against_a_rate() {
     let rate = ControlRate { burst: 10, interval: SECOND };
-    for side in SIDES {
+    for side in Side::BOTH {
         let (mut peer, mut bucket, mut now) = (Peer::either(side), ControlBucket::new(), Time::default());
         let mut admitted = |peer: &mut Peer<_>, now: Time, opcode: u8| {
             let mut bytes = Frame::new(opcode, [0; 125]).for_reader(side, [0; 4]).bytes();
@@ -165,7 +165,7 @@ fn slowloris_the_opening_handshake_has_one_deadline_whatever_comes() {
 fn slowloris_a_message_that_does_not_go_on_is_noticed() {
     let timeouts = Timeouts { ping: Some(SECOND), pong: Some(SECOND), ..Timeouts::DEFAULT };
     let at = |seconds| Time::default().after(seconds * SECOND);
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either(side);
         let mut deadlines = Deadlines::new(at(0));
         peer.feed_frames(&[Frame::new(BINARY, "a").fin(false), Frame::new(CONTINUATION, "b").declared(1000)]);

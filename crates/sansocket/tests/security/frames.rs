@@ -3,7 +3,7 @@
 use sansocket::{FrameHeader, Limits, MAX_HEADER, Opcode, ProtocolError};
 use sansocket_testkit::{BINARY, Frame, Peer, Side};
 
-use super::{SIDES, both_ways, hex};
+use super::{both_ways, hex};
 
 /// The frame whose length has its top bit set, as it was sent to servers that took the length for a signed number.
 const TOP_BIT: &str = "82 FF FF FF FF FF FF FF FF FF 00 00 00 00";
@@ -39,7 +39,7 @@ fn cve_2026_43678_a_length_with_the_top_bit_byte_for_byte_in_both_roles() {
 #[test]
 fn cve_2017_2921_a_length_that_wraps_with_its_header_is_a_violation() {
     for below in 1..=MAX_HEADER as u64 + 1 {
-        for side in SIDES {
+        for side in Side::BOTH {
             let frame = Frame::new(BINARY, "").declared(0_u64.wrapping_sub(below)).for_reader(side, [0; 4]);
             fails(side, Limits::UNLIMITED, &frame.bytes(), ProtocolError::LengthTopBit);
         }
@@ -70,7 +70,7 @@ fn cve_2026_1528_a_length_of_64_bits_is_read_exactly() {
 #[test]
 fn cve_2026_54466_a_length_above_2_to_the_53_is_refused_as_itself() {
     let odd = (1 << 53) + 1;
-    for side in SIDES {
+    for side in Side::BOTH {
         let frame = Frame::new(BINARY, "").declared(odd).for_reader(side, [0; 4]).bytes();
         let mut peer = Peer::either_with(side, Limits { message: odd, ..Limits::DEFAULT });
         peer.feed(&frame).expect_open();
@@ -83,7 +83,7 @@ fn cve_2026_54466_a_length_above_2_to_the_53_is_refused_as_itself() {
 #[test]
 fn nopoll_84_lengths_at_the_edges_of_32_and_64_bits_are_what_they_are() {
     for length in [1 << 31, (1 << 32) - 1, 1 << 32, (1 << 32) + 1, (1 << 63) - 1] {
-        for side in SIDES {
+        for side in Side::BOTH {
             let frame = Frame::new(BINARY, "x").declared(length).for_reader(side, [0; 4]).bytes();
             let mut peer = Peer::either_with(side, Limits::UNLIMITED);
             peer.feed(&frame).expect_open();
@@ -96,7 +96,7 @@ fn nopoll_84_lengths_at_the_edges_of_32_and_64_bits_are_what_they_are() {
 /// CVE-2020-27813 (gorilla/websocket): what was left of the limit was a signed number, and wrapped.
 #[test]
 fn cve_2020_27813_lengths_of_fragments_do_not_wrap_when_they_are_added() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for (limit, first) in [(1000, 999), (u64::MAX - 1, 5), (u64::MAX, 5)] {
             let limits = Limits { message: limit, ..Limits::DEFAULT };
             let first = Frame::new(BINARY, vec![0; first]).fin(false).for_reader(side, [0; 4]).bytes();
@@ -132,7 +132,7 @@ fn cve_2025_12689_text_that_is_not_utf8_is_a_violation() {
 /// uWebSockets #1650: what a decoder wrote behind one frame's payload was the next frame's header.
 #[test]
 fn uws_1650_a_frame_is_taken_without_a_byte_of_the_next_one() {
-    for side in SIDES {
+    for side in Side::BOTH {
         for len in (0..40).chain([125, 126, 127, 128, 1000]) {
             let mut peer = Peer::either(side);
             peer.feed_frames(&[Frame::new(BINARY, vec![0xA5; len]), Frame::new(1, "behind"), Frame::new(9, "!")]);
@@ -158,7 +158,7 @@ fn uws_1164_garbage_gives_the_same_however_it_is_cut() {
         let start = starts[usize::try_from(random() % starts.len() as u64).unwrap()];
         let tail = (0..random() % 30).map(|_| random().to_le_bytes()[3]);
         let bytes: Vec<u8> = hex(start).into_iter().chain(tail).collect();
-        for side in SIDES {
+        for side in Side::BOTH {
             both_ways(side, Limits { message: 40, fragments: 3, ..Limits::DEFAULT }, &bytes);
         }
     }

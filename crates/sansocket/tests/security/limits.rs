@@ -7,7 +7,7 @@ use sansocket::{
 };
 use sansocket_testkit::{BINARY, CONTINUATION, Frame, Peer, Side, TEXT};
 
-use super::{SIDES, hex, piece_len, receive, request, serve, server, times};
+use super::{hex, piece_len, receive, request, serve, server, times};
 
 /// CVE-2022-35922 (rust-websocket), CVE-2021-21419 (eventlet), gobwas/ws #223: memory for what a header announces.
 #[test]
@@ -41,7 +41,7 @@ fn cve_2016_10542_a_frame_of_one_byte_too_many_is_refused_by_its_header() {
     assert_eq!(Limits::default(), Limits { message: 64 << 20, fragments: 1 << 17, undefined_close_codes: false });
     assert_eq!(HeadLimits::default(), HeadLimits { bytes: 16 << 10, headers: 100 });
     assert_eq!(ProtocolError::MessageTooBig.close_code().get(), 1009);
-    for side in SIDES {
+    for side in Side::BOTH {
         let announce = |length| Frame::new(BINARY, "").declared(length).for_reader(side, [0; 4]).bytes();
         Peer::either(side).feed(&announce(64 << 20)).expect_open();
         let error = ProtocolError::MessageTooBig;
@@ -125,7 +125,7 @@ fn cve_2026_12151_a_client_counts_fragments_of_no_bytes() {
 #[test]
 fn cve_2025_32049_a_fragmented_message_has_one_limit_over_all_fragments() {
     let limits = Limits { message: 10 << 10, ..Limits::DEFAULT };
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either_with(side, limits);
         let kib = |opcode| [Frame::new(opcode, [b'x'; 1024]).fin(false)];
         peer.feed_frames(&kib(TEXT));
@@ -142,7 +142,7 @@ fn cve_2025_32049_a_fragmented_message_has_one_limit_over_all_fragments() {
 /// CVE-2026-0716 (libsoup): a read beyond memory, where the limit was not set.
 #[test]
 fn cve_2026_0716_every_limit_can_be_lifted() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either_with(side, Limits::UNLIMITED);
         peer.feed_frames(&[Frame::new(TEXT, "a").fin(false), Frame::new(CONTINUATION, vec![b'b'; 100_000])]);
         peer.expect_text(&format!("a{}", "b".repeat(100_000))).expect_open();
@@ -163,7 +163,7 @@ fn cve_2026_0716_every_limit_can_be_lifted() {
 /// GHSA-xcgm-r5h9-7989 (aiohttp): a frame that is too long was read before it was refused.
 #[test]
 fn ghsa_xcgm_r5h9_7989_a_frame_is_refused_before_its_first_byte_of_payload() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let limits = Limits { message: 1000, ..Limits::DEFAULT };
         let header = Frame::new(BINARY, "").declared(1001).for_reader(side, [0; 4]).bytes();
         let mut peer = Peer::either_with(side, limits);
@@ -176,7 +176,7 @@ fn ghsa_xcgm_r5h9_7989_a_frame_is_refused_before_its_first_byte_of_payload() {
 /// aiohttp #13743 and #13749: what comes behind a violation was kept.
 #[test]
 fn aiohttp_13743_nothing_is_kept_of_what_comes_behind_a_violation() {
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut peer = Peer::either(side);
         peer.feed(&hex("83")).expect_failed(ProtocolError::ReservedOpcode);
         peer.expect_fail_close(ProtocolError::ReservedOpcode);
@@ -196,7 +196,7 @@ fn aiohttp_13743_nothing_is_kept_of_what_comes_behind_a_violation() {
 #[test]
 fn cve_2026_27571_limits_are_low_before_a_login_and_higher_behind_it() {
     let before = Limits { message: 100, fragments: 1, ..Limits::DEFAULT };
-    for side in SIDES {
+    for side in Side::BOTH {
         let long = [Frame::new(BINARY, [7; 101])];
         Peer::either_with(side, before).feed_frames(&long).expect_failed(ProtocolError::MessageTooBig);
         let mut peer = Peer::either_with(side, before);

@@ -33,8 +33,6 @@ use sansocket::handshake::{HeadLimits, RequestError, RequestProgress, ServerHand
 use sansocket::{Connection, Event, Limits, Negotiated, Output, Role, Server};
 use sansocket_testkit::Side;
 
-const SIDES: [Side; 2] = [Side::Server, Side::Client];
-
 /// Limits of a head that let everything pass.
 const NO_LIMITS: HeadLimits = HeadLimits { bytes: usize::MAX, headers: usize::MAX };
 

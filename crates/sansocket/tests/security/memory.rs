@@ -8,7 +8,7 @@ use sansocket::handshake::{Accept, ClientRequest, Reject, RequestProgress, Respo
 use sansocket::{CloseCode, Connection, Event, Kind, Limits, Messages, SliceOutput};
 use sansocket_testkit::{Frame, Peer, Side};
 
-use super::{SIDES, receive, request, server};
+use super::{receive, request, server};
 
 /// RUSTSEC-2020-0123 (libp2p-deflate) and tungstenite 0.26.0, which both lent memory that nobody had written: `unsafe` is forbidden in every
 /// crate, so the compiler keeps us from it.
@@ -45,7 +45,7 @@ fn cve_2016_10518_what_is_written_does_not_depend_on_the_memory_below() {
         connection.close(Some(CloseCode::NORMAL), "bye", &mut out).unwrap();
         out.bytes().to_vec()
     };
-    for side in SIDES {
+    for side in Side::BOTH {
         assert_eq!(written(side, 0), written(side, 0xFF));
         assert!(written(side, 0).len() > 450);
     }
@@ -140,7 +140,7 @@ fn cve_2021_42340_ten_thousand_handshakes_leave_nothing_behind() {
 #[test]
 fn bounded_memory_a_connection_is_as_large_as_its_type() {
     assert!(size_of::<Connection<sansocket::Server>>() <= 192);
-    for side in SIDES {
+    for side in Side::BOTH {
         let mut connections: Vec<_> = (0..200).map(|_| Peer::either(side).connection).collect();
         let mut out = Vec::with_capacity(10_000);
         let mut bytes: Vec<u8> = (0..=255).cycle().take(5000).collect();
