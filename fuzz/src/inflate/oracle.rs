@@ -68,10 +68,10 @@ impl Reading {
     /// Reads all there is.
     fn read(&mut self, bytes: &[u8]) -> Result<End, ProtocolError> {
         let read = self.frames(bytes);
-        // What is wrong inside of a message that has not ended came in front of what was wrong with its next frame.
-        let message = self.message.take();
-        let given = message.map(|message| self.settle(message, false)).transpose()?.flatten();
-        self.unfinished = given;
+        // What is wrong inside of a message that has not ended came in front of what was wrong with its next frame, or of a Close.
+        if let Some(message) = self.message.take() {
+            self.unfinished = self.settle(message, false)?;
+        }
         read
     }
 
@@ -95,13 +95,7 @@ impl Reading {
             match header.opcode {
                 PING => self.control(Received::Ping(payload)),
                 PONG => self.control(Received::Pong(payload)),
-                CLOSE => {
-                    // Of a message that does not end, what is wrong with it comes first.
-                    if let Some(message) = self.message.take() {
-                        self.unfinished = self.settle(message, false)?;
-                    }
-                    return close(&payload, self.limits);
-                }
+                CLOSE => return close(&payload, self.limits),
                 _ => {}
             }
         }
