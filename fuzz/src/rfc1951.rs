@@ -23,6 +23,8 @@ pub(crate) struct Inflated {
     pub(crate) needed: Vec<usize>,
     /// Why it did not go on, and how many bytes of data it takes to know that.
     pub(crate) fault: Option<(Fault, usize)>,
+    /// Whether it cannot but get a fault, which others see before zlib.
+    pub(crate) is_doomed: bool,
 }
 
 /// What is wrong with data.
@@ -186,6 +188,12 @@ impl Reading<'_> {
         let mut of_lengths = [0; 19];
         for &symbol in &ORDER[..codes] {
             of_lengths[symbol] = bits.take(3)?;
+        }
+        if of_lengths == [0; 19] {
+            // There is no such code. zlib takes a bit for each length that it would stand for, and fails for what is missing then.
+            self.to.is_doomed = true;
+            (0..literals + distances).try_for_each(|_| bits.take(1).map(drop))?;
+            return Err(Stop::Fault(Fault::NoEndOfBlock));
         }
         let code = Code::new(&of_lengths, false)?;
         let mut lengths = Vec::new();
