@@ -158,6 +158,12 @@ impl Common {
         self.now = Time::from_nanos(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX));
     }
 
+    /// Moves the clock forward, as where the machine has slept.
+    #[cfg(test)]
+    pub(crate) fn jump(&mut self, by: std::time::Duration) {
+        self.start = self.start.checked_sub(by).expect("the clock goes back that far");
+    }
+
     /// Keeps the memory of a message that nobody needs any more.
     pub(crate) fn keep(&mut self, message: OwnedMessage) {
         let mut memory = match message {
