@@ -118,7 +118,8 @@ impl Reactor {
         };
         let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
+            // Nothing was looked at: what is due is due only if nothing has come.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,
         }
         self.shared.now = Instant::now();
