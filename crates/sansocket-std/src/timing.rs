@@ -229,3 +229,43 @@ pub(crate) fn is_timeout(error: &io::Error) -> bool {
 pub(crate) fn is_gone(error: &io::Error) -> bool {
     !is_timeout(error) && error.kind() != io::ErrorKind::Interrupted
 }
+
+#[cfg(test)]
+mod tests {
+    use sansocket::{Connection, Either, Limits, Negotiated};
+
+    use super::*;
+
+    /// The default time before a ping, and for its answer.
+    const PAUSE: Duration = Duration::from_secs(30);
+
+    /// A pause of the caller's, who reads only now.
+    fn pause(timing: &mut Timing) {
+        timing.clock.0 = timing.clock.0.checked_sub(PAUSE).expect("the clock goes back that far");
+    }
+
+    #[test]
+    fn behind_a_pause_the_stream_is_looked_at_before_anybody_is_taken_for_silent() {
+        let mut engine = Connection::new(Either::Server, Negotiated::default(), Limits::default());
+        let (mut timing, mut out) = (Timing::new(Timeouts::DEFAULT), Vec::new());
+        let start = timing.now();
+        pause(&mut timing);
+        assert_eq!(timing.next_wait(None, &engine), Some(SHORTEST));
+        assert!(matches!(timing.waited(start, None, &mut engine, &mut out), Waited::Expired));
+        assert_eq!(out, [0x89, 0]);
+        // The answer lies there, and its time is over.
+        let start = timing.now();
+        pause(&mut timing);
+        assert_eq!(timing.next_wait(None, &engine), Some(SHORTEST));
+        timing.received();
+        assert!(matches!(timing.waited(start, None, &mut engine, &mut out), Waited::Foreign));
+        assert!(engine.may_send());
+        // There is none: as before, and then silence is what it is.
+        pause(&mut timing);
+        assert!(matches!(timing.waited(start, None, &mut engine, &mut out), Waited::Expired));
+        pause(&mut timing);
+        assert_eq!(timing.next_wait(None, &engine), Some(SHORTEST));
+        assert!(matches!(timing.waited(start, None, &mut engine, &mut out), Waited::Expired));
+        assert!(!engine.may_send());
+    }
+}

@@ -4,6 +4,7 @@ mod closing;
 mod given_up;
 mod open;
 mod opening;
+mod pauses;
 mod replying;
 mod streams;
 #[path = "../support/wire.rs"]
