@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use sansocket::{Deadlines, Expired, Time, Timeouts};
 use sansocket_stream::Engine;
@@ -10,6 +11,13 @@ use tokio::task::coop::has_budget_remaining;
 use tokio::time::{Instant, Sleep};
 
 use crate::outbox::Outbox;
+
+/// From when on a deadline is late: its task, or the whole process, was held up.
+const LATE: Duration = Duration::from_millis(100);
+
+/// How long a late deadline is put off. Behind a pause the runtime may come to its timers before it has asked the system what has come; behind a further
+/// wait it has.
+const GRACE: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub(crate) struct Timing {
@@ -20,6 +28,8 @@ pub(crate) struct Timing {
     /// When bytes came last.
     heard: Time,
     timer: Option<Timer>,
+    /// The last deadline that was over, and when it is kept.
+    over: Option<(Time, Time)>,
 }
 
 /// A timer that is set to a deadline, or to one that has moved on since: it is not set anew whenever bytes come.
@@ -34,7 +44,7 @@ struct Timer {
 impl Timing {
     pub(crate) fn new(timeouts: Timeouts) -> Self {
         let deadlines = Deadlines::new(Time::default());
-        Self { start: Instant::now(), timeouts, deadlines, heard: Time::default(), timer: None }
+        Self { start: Instant::now(), timeouts, deadlines, heard: Time::default(), timer: None, over: None }
     }
 
     fn now(&self) -> Time {
@@ -82,9 +92,12 @@ impl Timing {
         }
         loop {
             let now = self.now();
-            let Some(next) = self.deadlines.next(now, &self.timeouts, engine) else {
+            let Some(mut next) = self.deadlines.next(now, &self.timeouts, engine) else {
                 return Expired::Nothing;
             };
+            if next <= now {
+                next = self.kept_at(next, now);
+            }
             if next <= now {
                 match self.deadlines.expire(now, &self.timeouts, engine, outbox.replies()) {
                     Expired::Nothing => {}
@@ -95,6 +108,17 @@ impl Timing {
                 return Expired::Nothing;
             }
         }
+    }
+
+    /// When a deadline is kept that is over.
+    fn kept_at(&mut self, due: Time, now: Time) -> Time {
+        let at = match self.over {
+            Some((over, at)) if over == due => at,
+            _ if now.since(due) < LATE => now,
+            _ => now.after(GRACE),
+        };
+        self.over = Some((due, at));
+        at
     }
 
     /// Sets the timer to `next`, unless it strikes before anyway. False: it has struck.

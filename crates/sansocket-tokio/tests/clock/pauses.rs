@@ -2,6 +2,7 @@
 
 use sansocket_tokio::{Error, ProtocolError, Timeouts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::yield_now;
 use tokio::time::{advance, timeout};
 
 use crate::{NONE, masked, secs, server};
@@ -37,4 +38,17 @@ async fn a_pause_over_all_limits_costs_who_is_silent_a_ping_and_then_the_connect
     let mut written = [0; 6];
     peer.read_exact(&mut written).await.unwrap();
     assert_eq!(written[4..], 1008_u16.to_be_bytes());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_runtime_learns_of_behind_its_timers_has_come_in_time() {
+    let (mut peer, mut ws, _hand) = server(PINGING);
+    let reading = tokio::spawn(async move { ws.read().await.map(|message| message.is_some()) });
+    peer.read_exact(&mut [0; 2]).await.unwrap();
+    // The task is woken by its timer, and finds nothing to be read yet.
+    advance(secs(3600)).await;
+    yield_now().await;
+    peer.write_all(&masked(0x8A, b"")).await.unwrap();
+    peer.write_all(&masked(0x82, b"a")).await.unwrap();
+    assert!(reading.await.unwrap().unwrap());
 }
