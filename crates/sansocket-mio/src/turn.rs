@@ -50,7 +50,7 @@ impl<'d, S: Stream> Turn<'d, S> {
         }
     }
 
-    /// The deadline has passed.
+    /// The deadline has passed. To be called behind the events of the wait: after a pause, who was not read yet is not silent for that.
     pub fn on_deadline(&mut self) {
         self.driver.on_deadline(self.common);
     }

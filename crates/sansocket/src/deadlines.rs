@@ -185,6 +185,8 @@ impl Deadlines {
 
     /// Does what is due at `now`: writes to `out`, or ends `connection`. `out` should have room for
     /// [`MAX_REPLY`](crate::MAX_REPLY) bytes; a ping or a Close for which there is none is left out, and the time runs all the same.
+    ///
+    /// To be called behind what the wait has brought: after a pause of the caller's, or of the whole machine, who was not read yet is not silent for that.
     pub fn expire<R: Role>(
         &mut self,
         now: Time,
