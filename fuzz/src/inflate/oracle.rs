@@ -245,7 +245,7 @@ fn check_miniz(before: Inflater, payload: &[u8], is_whole: bool, inflated: &Infl
     match (status, inflated.fault) {
         // What is behind the bytes that were wanted was not looked at.
         (_, None) if bytes.len() == wanted => {
-            assert!(made.len() >= wanted, "miniz_oxide stops within {payload:02x?}: {status:?}")
+            assert!(made.len() >= wanted, "miniz_oxide stops within {payload:02x?}: {status:?}");
         }
         (TINFLStatus::NeedsMoreInput | TINFLStatus::Done, None) => assert_eq!(&made, bytes),
         (TINFLStatus::NeedsMoreInput | TINFLStatus::Done | TINFLStatus::HasMoreOutput, Some((fault, _))) => {
