@@ -223,7 +223,7 @@ impl<H: Handler> Server<H> {
         self.connections.stop_at.is_some() && self.connections.is_empty()
     }
 
-    /// Waits for events, for up to `timeout`, and does all that is to be done then.
+    /// Waits for events, for up to `timeout`, and does all that is to be done then; nothing, if a signal has cut the wait short.
     ///
     /// # Errors
     ///
@@ -232,7 +232,7 @@ impl<H: Handler> Server<H> {
         self.connections.common.look_at_clock();
         let wait = [self.next_wait(), timeout].into_iter().flatten().min();
         match self.poll.poll(&mut self.events, wait) {
-            // Nothing was looked at, and the next round begins at once: this thread may have been stopped, and what is due now is due only if nothing has come.
+            // Nothing was looked at. This thread may have been stopped: what is due now is due only if nothing has come.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,
         }
