@@ -12,16 +12,21 @@ pub(super) struct Times(HashMap<OsString, u64>);
 impl Times {
     pub(super) fn of(process: u32) -> Result<Self> {
         let folder = format!("/proc/{process}/task");
-        let threads = fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))?;
-        let times = threads.map(|thread| {
+        let mut times = HashMap::new();
+        for thread in fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
             let thread = thread?;
             let path = thread.path().join("schedstat");
-            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let text = match fs::read_to_string(&path) {
+                Ok(text) => text,
+                // It has ended since it was listed.
+                Err(_) if !thread.path().exists() => continue,
+                Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            };
             let time = text.split(' ').next().and_then(|time| time.parse().ok());
             let time = time.with_context(|| format!("{} begins with no time", path.display()))?;
-            Ok((thread.file_name(), time))
-        });
-        Ok(Self(times.collect::<Result<_>>()?))
+            times.insert(thread.file_name(), time);
+        }
+        Ok(Self(times))
     }
 
     /// What all threads have had since. A thread that has ended meanwhile has taken its time along, and that is an error.
@@ -55,8 +60,15 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_process_that_works_has_had_time() {
-        let before = Times::of(std::process::id()).unwrap();
-        assert!(before.0.values().any(|&time| time > 0));
+    fn a_process_that_works_has_had_time_whichever_of_its_threads_end_meanwhile() {
+        use std::thread;
+
+        thread::scope(|scope| {
+            let others = scope.spawn(|| (0..2_000).for_each(|_| thread::spawn(|| ()).join().unwrap()));
+            while !others.is_finished() {
+                let times = Times::of(std::process::id()).unwrap();
+                assert!(times.0.values().any(|&time| time > 0));
+            }
+        });
     }
 }
