@@ -90,8 +90,8 @@ pub struct Server<H: Handler> {
     inbox: Inbox<H>,
     /// Room for a list of those who have their turns.
     round: Vec<usize>,
-    /// How many rounds in a row there were as many events as are taken at once.
-    crowded: usize,
+    /// While there are more events than are taken at once: for how many more rounds deadlines wait.
+    waiting_rounds: Option<usize>,
 }
 
 struct Listener<H: Handler> {
@@ -143,7 +143,7 @@ impl<H: Handler> Server<H> {
             most_connections,
             inbox,
             round: Vec::new(),
-            crowded: 0,
+            waiting_rounds: None,
         })
     }
 
@@ -264,14 +264,12 @@ impl<H: Handler> Server<H> {
         // With as many events as can be taken at once, there may be more. Behind a pause of this thread, everybody is late, and who was not read
         // yet is not silent for that: what is due waits until each connection has had its event, for so many rounds at most.
         let is_crowded = events.iter().count() == events.capacity();
-        self.crowded = if is_crowded { self.crowded + 1 } else { 0 };
-        if self.crowded * events.capacity() > self.connections.len() {
-            self.crowded = 0;
-        }
+        let rounds = self.waiting_rounds.unwrap_or(self.connections.len() / events.capacity());
+        self.waiting_rounds = rounds.checked_sub(1).filter(|_| is_crowded);
         self.events = events;
 
         self.serve_touched();
-        if self.crowded == 0 {
+        if self.waiting_rounds.is_none() {
             self.serve_deadlines();
         }
         match self.connections.stop_at {

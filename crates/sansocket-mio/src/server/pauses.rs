@@ -14,9 +14,10 @@ use crate::settings::Settings;
 const HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
-/// A pong and a ping of a client's, masked with zeros.
+/// A pong, a ping and a Close of a client's, masked with zeros.
 const PONG: &[u8] = b"\x8A\x80\0\0\0\0";
 const PING: &[u8] = b"\x89\x80\0\0\0\0";
+const CLOSE: &[u8] = b"\x88\x80\0\0\0\0";
 
 /// How many events are taken at once, and how many connections there are.
 const EVENTS: usize = 4;
@@ -107,6 +108,20 @@ fn who_was_not_read_during_a_pause_is_not_silent_for_that() {
         settle(&mut server);
         peers.iter_mut().for_each(|peer| assert_eq!(read(peer), [0x8A, 0]));
     }
+}
+
+#[test]
+fn who_ends_behind_a_pause_does_not_cut_short_what_the_others_have() {
+    let (mut server, mut peers) = server();
+    server.connections.common.jump(PAUSE);
+    settle(&mut server);
+    for peer in &mut peers {
+        assert_eq!(read(peer), [0x89, 0]);
+        peer.write_all(CLOSE).unwrap();
+    }
+    server.connections.common.jump(PAUSE);
+    settle(&mut server);
+    peers.iter_mut().for_each(|peer| assert_eq!(read(peer), [0x88, 0]));
 }
 
 #[test]

@@ -21,8 +21,8 @@ use crate::machine::{End, Task};
 
 const WAKER: Token = Token(0);
 
-/// How many events are taken from the system at once.
-const EVENTS: usize = 1024;
+/// How many events are taken from the system at once; few in tests, so that few connections are many.
+const EVENTS: usize = if cfg!(test) { 2 } else { 1024 };
 
 /// How much is read at once, in bytes.
 const READ_BUFFER: usize = 64 * 1024 + 64;
@@ -32,6 +32,8 @@ pub(super) struct Reactor {
     connections: HashMap<Id, Connection>,
     poll: Poll,
     events: Events,
+    /// While there are more events than are taken at once: for how many more rounds deadlines wait.
+    waiting_rounds: Option<usize>,
     /// When which connection has to be asked.
     deadlines: BTreeSet<(Instant, Id)>,
     shared: Shared,
@@ -61,6 +63,13 @@ impl Shared {
 impl Reactor {
     /// Starts the thread.
     pub(super) fn start() -> io::Result<Arc<Mailbox>> {
+        let reactor = Self::new()?;
+        let mailbox = Arc::clone(&reactor.shared.mailbox);
+        thread::Builder::new().name(String::from("sansocket")).spawn(move || reactor.run())?;
+        Ok(mailbox)
+    }
+
+    fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let mailbox = Arc::new(Mailbox { letters: Mutex::default(), waker });
@@ -85,12 +94,10 @@ impl Reactor {
             resolver: Resolver::new(Arc::clone(&mailbox)),
             turnstile: Turnstile::default(),
             ready: Vec::new(),
-            mailbox: Arc::clone(&mailbox),
+            mailbox,
         };
         let events = Events::with_capacity(EVENTS);
-        let reactor = Self { connections: HashMap::new(), poll, events, deadlines: BTreeSet::new(), shared };
-        thread::Builder::new().name(String::from("sansocket")).spawn(move || reactor.run())?;
-        Ok(mailbox)
+        Ok(Self { connections: HashMap::new(), poll, events, waiting_rounds: None, deadlines: BTreeSet::new(), shared })
     }
 
     fn run(mut self) {
@@ -133,6 +140,11 @@ impl Reactor {
                 Token(id) => self.with(Id(id), |connection, shared| connection.on_event(event, shared)),
             }
         }
+        // There may be more. Behind a pause of this thread everybody is late, and who was not read yet is not silent for that: what is due waits until
+        // each connection has had its event, for so many rounds at most.
+        let is_crowded = events.iter().count() == EVENTS;
+        let rounds = self.waiting_rounds.unwrap_or(self.connections.len() / EVENTS);
+        self.waiting_rounds = rounds.checked_sub(1).filter(|_| is_crowded);
         self.events = events;
         // Who gets ready from here on waits for the next round, so that nobody waits for a server that floods.
         let mut round = mem::take(&mut self.shared.ready);
@@ -141,7 +153,8 @@ impl Reactor {
         for id in round {
             self.with(id, Connection::go_on);
         }
-        while let Some(&(deadline, id)) = self.deadlines.first()
+        while self.waiting_rounds.is_none()
+            && let Some(&(deadline, id)) = self.deadlines.first()
             && deadline <= self.shared.now
         {
             self.with(id, Connection::on_deadline);
@@ -218,5 +231,126 @@ impl Drop for Reactor {
         for connection in self.connections.values() {
             connection.object().deliver([end()]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::iter;
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    use sansocket::handshake::{Accept, RequestProgress, ServerHandshake};
+
+    use super::*;
+    use crate::{CloseEvent, Event, Pumped, ReadyState, TimeLimits, WebSocket};
+
+    const SOCKETS: usize = 3 * EVENTS + 1;
+
+    /// Held while objects are built that go to a test's own network.
+    static BUILDING: Mutex<()> = Mutex::new(());
+
+    /// How long a server may take for its Close.
+    const LIMIT: Duration = Duration::from_millis(1);
+
+    /// Longer than that.
+    fn pause() {
+        thread::sleep(2 * LIMIT);
+    }
+
+    /// How long a test waits in vain.
+    const PATIENCE: Duration = Duration::from_secs(30);
+    /// A server's pong, its Close without a code, and how long a client's is.
+    const PONG: [u8; 2] = [0x8A, 0];
+    const CLOSE: [u8; 2] = [0x88, 0];
+    const MASKED: usize = CLOSE.len() + 4;
+
+    fn accept(listener: &TcpListener) -> TcpStream {
+        let (mut peer, _) = listener.accept().unwrap();
+        peer.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (mut handshake, mut head, mut answer) = (ServerHandshake::new(), Vec::new(), Vec::new());
+        loop {
+            let mut bytes = [0; 4096];
+            let read = peer.read(&mut bytes).unwrap();
+            head.extend_from_slice(&bytes[..read]);
+            match handshake.receive(&head, &mut answer) {
+                RequestProgress::Incomplete => {}
+                RequestProgress::Request(request) => {
+                    request.accept(&Accept::new(), &mut answer).unwrap();
+                    break;
+                }
+                progress => panic!("{progress:?}"),
+            }
+        }
+        peer.write_all(&answer).unwrap();
+        peer
+    }
+
+    /// Of more sockets than events are taken at once, all open, and their peers. This thread is the network's, and pauses as it likes.
+    fn opened() -> (Reactor, Vec<WebSocket>, Vec<TcpStream>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let url = format!("ws://{}/", listener.local_addr().unwrap());
+        let mut reactor = Reactor::new().unwrap();
+        let limits = TimeLimits { open: Some(PATIENCE), close: Some(LIMIT), end: Some(LIMIT) };
+        let build = |_| WebSocket::builder(&url).time_limits(limits).one_at_a_time(false).build().unwrap();
+        let building = BUILDING.lock().unwrap();
+        *running() = Some(Arc::clone(&reactor.shared.mailbox));
+        let sockets: Vec<_> = (0..SOCKETS).map(build).collect();
+        *running() = None;
+        drop(building);
+        let accepting = thread::spawn(move || (0..SOCKETS).map(|_| accept(&listener)).collect());
+        while sockets.iter().any(|socket| socket.ready_state() == ReadyState::Connecting) {
+            reactor.round().unwrap();
+            assert_eq!(ends(&sockets), []);
+        }
+        (reactor, sockets, accepting.join().unwrap())
+    }
+
+    /// Lets the sockets work, and gives the ends of those that have ended.
+    fn ends(sockets: &[WebSocket]) -> Vec<CloseEvent> {
+        let events = sockets.iter().flat_map(|socket| iter::from_fn(|| socket.has_tasks().then(|| socket.pump())));
+        let end = |event| match event {
+            Event::Close(event) => Some(event),
+            _ => None,
+        };
+        events.filter_map(Pumped::event).filter_map(end).collect()
+    }
+
+    #[test]
+    fn behind_a_pause_everybody_is_heard_before_a_deadline_is_kept() {
+        let (mut reactor, sockets, peers) = opened();
+        sockets.iter().for_each(WebSocket::close);
+        while !reactor.shared.mailbox.lock().is_empty() {
+            reactor.round().unwrap();
+        }
+        for mut peer in peers {
+            peer.read_exact(&mut [0; MASKED]).unwrap();
+            peer.write_all(&CLOSE).unwrap();
+        }
+        pause();
+        let mut ended = Vec::new();
+        while ended.len() < SOCKETS {
+            reactor.round().unwrap();
+            ended.extend(ends(&sockets));
+        }
+        assert_eq!(ended, vec![CloseEvent::new(true, 1005, ""); SOCKETS]);
+    }
+
+    #[test]
+    fn deadlines_come_in_a_network_that_never_has_a_round_without_more_events() {
+        let (mut reactor, sockets, mut peers) = opened();
+        let (_silent, flooding) = peers.split_first_mut().unwrap();
+        sockets[0].close();
+        while !reactor.shared.mailbox.lock().is_empty() {
+            reactor.round().unwrap();
+        }
+        pause();
+        for _ in 0..=SOCKETS / EVENTS {
+            // All others have something new at each round.
+            flooding.iter_mut().for_each(|peer| peer.write_all(&PONG).unwrap());
+            reactor.round().unwrap();
+        }
+        assert_eq!(ends(&sockets), [CloseEvent::new(false, 1006, "")]);
     }
 }
