@@ -84,12 +84,12 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let before = soak.server.rest(&fresh)?;
     soak.phase("load", &mut worker, time)?;
     let tally = worker.take_tally();
-    let after = soak.server.rest(&before)?;
+    let after = soak.server.rest(&fresh)?;
 
     let mut faults = [warm_up.faults, tally.faults.clone()].concat();
     let unnamed = warm_up.fault_count + tally.fault_count - faults.len() as u64;
     faults.extend((unnamed > 0).then(|| format!("{unnamed} more faults of connections")));
-    faults.extend(tolerance::excess(&after, &tolerance::allowed(&before)));
+    faults.extend(tolerance::excess(&after, &tolerance::allowed(&fresh, &before)));
     let command =
         format!("cargo xtask soak --minutes {minutes} --connections {connections} --backend {backend} --seed {seed}");
     let (backend, connections, minutes) = (backend.clone(), *connections as usize, *minutes);
