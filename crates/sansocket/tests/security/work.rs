@@ -25,13 +25,20 @@ fn head(text: &str, byte_for_byte: bool) -> u64 {
     steps.div_ceil(text.len() as u64)
 }
 
-/// The most that a byte of a head costs: it is looked at when it comes, when its head is whole, and for each header that is looked up.
-const MOST: u64 = 20;
+/// The most that a byte of a request costs, rounded up: it is looked at when it comes, when its head is whole, and for each header that is
+/// looked up.
+const MOST: u64 = 12;
+
+/// The same where the byte is in a list, which is taken apart, too.
+const MOST_IN_A_LIST: u64 = 15;
+
+/// The most that a byte of a response costs: fewer headers are looked up.
+const MOST_IN_A_RESPONSE: u64 = 7;
 
 /// CVE-2023-43669 (tungstenite).
 #[test]
 fn cve_2023_43669_the_bytes_of_a_head_are_passed_over_as_often_however_it_comes() {
-    for len in [0, 1 << 10, 16 << 10] {
+    for len in [0, 1 << 10, 16 << 10, 64 << 10] {
         let text = request(&format!("Cookie: {}\r\n", "x".repeat(len)));
         let (whole, each) = (head(&text, false), head(&text, true));
         assert!(whole > 0 && each <= whole + 1 && whole <= MOST, "{len}: {whole}, {each}");
@@ -58,7 +65,7 @@ fn cve_2021_32640_cve_2023_26103_cve_2020_7662_work_does_not_grow_faster_than_a_
         for len in [1000, 30_000, 300_000] {
             let text = request(&list(len));
             let most = head(&text, false);
-            assert!((1..=2 * MOST).contains(&most), "{len}: {most} for {}", &list(12));
+            assert!((1..=MOST_IN_A_LIST).contains(&most), "{len}: {most} for {}", &list(12));
         }
     }
 }
@@ -69,7 +76,7 @@ fn cve_2021_32640_protocols_are_compared_without_going_through_the_head() {
     let protocols: Vec<_> = (0..100).map(|at| format!("p{at}")).collect();
     let text =
         request(&format!("Cookie: {}\r\nSec-WebSocket-Protocol: {}\r\n", "x".repeat(16 << 10), protocols.join(", ")));
-    assert!(head(&text, true) <= MOST, "{}", head(&text, true));
+    assert!(head(&text, true) <= MOST_IN_A_LIST, "{}", head(&text, true));
 }
 
 /// CVE-2026-54465 (websocket-driver), at a client: interim answers and headers without end.
@@ -89,7 +96,7 @@ fn cve_2026_54465_a_response_is_passed_over_as_often_however_it_comes() {
                 assert!(matches!(last, Some(ResponseProgress::Accepted(_))), "{last:?}");
             })
         });
-        let most = MOST * text.len() as u64;
+        let most = MOST_IN_A_RESPONSE * text.len() as u64;
         assert!(whole > 0 && whole <= most && each <= most, "{whole} and {each} for {}", text.len());
     }
 }
