@@ -60,8 +60,8 @@ mod tests {
     #[tokio::test]
     async fn rfc8305_5_an_address_that_refuses_does_not_keep_the_next_one_waiting() {
         let connect = |addresses| race(addresses, TcpStream::connect);
-        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let stream = connect(vec![gone, listener.local_addr().unwrap()]).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
         assert_eq!(connect(vec![gone]).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);

@@ -16,9 +16,9 @@ fn a_broadcast_reaches_fifty_peers_though_one_of_them_does_not_read() {
         let running = Running::new(Probe::echo(), Settings { queue, ..TIMELESS });
         let (deaf, mut silent) = running.open_heard();
         let mut peers: Vec<_> = (0..49).map(|_| running.open()).collect();
-        // The one that does not read has no room for more.
+        // The one that does not read has no room for more than a broadcast or two.
         running.ask(move |connections| {
-            while connections.queued(deaf) == 0 {
+            while connections.queued(deaf) < 1000 {
                 let _ = connections.send(deaf, &[0; 60_000]).unwrap();
             }
         });

@@ -11,7 +11,7 @@ use sansocket_testkit::{BINARY, CONTINUATION, Frame, TEXT};
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 /// Short enough to be waited for, long enough for a busy machine's other end.
-pub(crate) const SHORT: Option<Duration> = Some(Duration::from_millis(60));
+pub(crate) const SHORT: Option<Duration> = Some(Duration::from_millis(250));
 
 /// A masking key of raw peers.
 pub(crate) const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];

@@ -18,7 +18,7 @@ use crate::harness::{Heard, Local, Net, Probe, Running};
 
 #[test]
 fn a_head_that_comes_byte_by_byte_and_never_ends_is_answered_with_408_while_others_are_served() {
-    let open = Some(Duration::from_millis(500));
+    let open = Some(Duration::from_secs(1));
     let running = Running::new(Probe::echo(), with_timeouts(Timeouts { open, ..Timeouts::NONE }));
     let mut served = running.open();
     let mut slow = running.connect();

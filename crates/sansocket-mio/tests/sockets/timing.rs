@@ -39,7 +39,7 @@ fn a_peer_that_connects_and_says_nothing_is_answered_with_408() {
 
 #[test]
 fn many_that_say_nothing_all_go_in_time_and_others_are_served() {
-    let open = Some(Duration::from_millis(300));
+    let open = Some(Duration::from_secs(1));
     let running = Running::new(Probe::echo(), with_timeouts(Timeouts { open, ..NONE }));
     let (_, mut served) = running.open_heard();
     let mut silent: Vec<_> = (0..200).map(|_| running.connect()).collect();
@@ -87,7 +87,7 @@ fn a_peer_that_answers_pings_is_kept() {
 
 #[test]
 fn any_byte_of_a_long_message_counts_as_a_sign_of_life() {
-    let timeouts = Timeouts { ping: Some(Duration::from_millis(10)), pong: Some(Duration::from_millis(500)), ..NONE };
+    let timeouts = Timeouts { ping: Some(Duration::from_millis(10)), pong: Some(LIMIT), ..NONE };
     let running = Running::new(Probe::echo(), with_timeouts(timeouts));
     let (_, mut peer) = running.open_heard();
     let frame = masked(BINARY, vec![7; 100]);
@@ -111,22 +111,23 @@ fn a_connection_without_messages_is_closed_as_idle_with_1001() {
 
 #[test]
 fn messages_that_are_only_sent_keep_a_connection_from_being_idle() {
-    let timeouts = Timeouts { idle: Some(Duration::from_millis(300)), ..NONE };
+    let timeouts = Timeouts { idle: Some(Duration::from_secs(1)), ..NONE };
     // A ping is no message: what keeps the connection is the tick that is sent for it.
     let probe = Probe::echo().on_ping(|cx| _ = cx.send("tick"));
     let running = Running::new(probe, with_timeouts(timeouts));
     let (_, mut peer) = running.open_heard();
     let start = Instant::now();
-    peer.set_read_timeout(Some(Duration::from_millis(30))).unwrap();
     // Time has to pass here: the limit is to come several times.
-    while start.elapsed() < Duration::from_millis(900) {
+    while start.elapsed() < Duration::from_secs(3) {
         peer.write_all(&masked(PING, "")).unwrap();
         let (first, second) = (read_frame(&mut peer), read_frame(&mut peer));
         assert_eq!((first.opcode(), second.payload()), (PONG, &b"tick"[..]), "no Close");
+        peer.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         assert!(matches!(
             peer.read(&mut [0]).map_err(|error| error.kind()),
             Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)
         ));
+        peer.set_read_timeout(Some(LIMIT)).unwrap();
     }
 }
 
@@ -165,7 +166,7 @@ fn limits_that_are_never_reached_do_not_keep_others_from_being_reached() {
         let mut local = Local::<TcpStream>::new(Probe::echo(), with_timeouts(timeouts));
         let (id, _peer) = local.open();
         local.server.connections().close(id, CloseCode::NORMAL, "").unwrap();
-        let deadline = Instant::now() + Duration::from_secs(2);
+        let deadline = Instant::now() + LIMIT;
         while !local.server.connections().is_empty() {
             local.server.run_once(Some(Duration::from_millis(100))).unwrap();
             assert!(Instant::now() < deadline, "a Close is waited for {SHORT:?}, though other limits are {never:?}");

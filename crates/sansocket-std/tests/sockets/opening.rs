@@ -208,7 +208,7 @@ fn rfc6455_4_1_the_first_frames_may_come_along_with_the_response() {
 #[test]
 fn rfc6455_4_1_nothing_is_sent_behind_the_request_before_the_response_has_come() {
     let (client, mut server) = sockets();
-    let timeouts = Timeouts { open: Some(Duration::from_millis(50)), ..Timeouts::NONE };
+    let timeouts = Timeouts { open: Some(Duration::from_millis(500)), ..Timeouts::NONE };
     ConnectOptions::new().timeouts(timeouts).open(client, "ws://localhost/").unwrap_err();
     read_head(&mut server);
     assert_eq!(read_to_end(&mut server), b"");
@@ -285,7 +285,7 @@ fn a_request_or_an_answer_that_cannot_be_written_is_given_up() {
 
 #[test]
 fn the_handshakes_limit_is_not_that_of_the_messages() {
-    const OPEN: Option<Duration> = Some(Duration::from_millis(20));
+    const OPEN: Option<Duration> = Some(Duration::from_millis(500));
     let (client, server) = sockets();
     server.set_write_timeout(None).unwrap();
     let options = open_to_all().timeouts(Timeouts { open: OPEN, ..Timeouts::NONE });

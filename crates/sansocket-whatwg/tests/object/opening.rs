@@ -8,7 +8,7 @@ use sansocket_whatwg::{Event, Failure, TimeLimits, WebSocket};
 
 use crate::peer::{Listener, PATIENCE, failed, next, rest};
 
-const SHORT: Duration = Duration::from_millis(100);
+const SHORT: Duration = Duration::from_millis(500);
 
 const LIMITS: TimeLimits = TimeLimits { open: Some(SHORT), ..TimeLimits::DEFAULT };
 

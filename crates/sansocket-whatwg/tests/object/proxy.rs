@@ -228,7 +228,7 @@ fn a_proxy_that_is_not_there_fails_and_one_that_says_nothing_does_in_time() {
     assert!(matches!(socket.failure(), Some(Failure::Resolve { host, .. }) if host == "something.invalid"));
 
     let proxy = Listener::new();
-    let limits = TimeLimits { open: Some(Duration::from_millis(100)), ..TimeLimits::DEFAULT };
+    let limits = TimeLimits { open: Some(Duration::from_millis(500)), ..TimeLimits::DEFAULT };
     let builder = WebSocket::builder("ws://chat.invalid").time_limits(limits);
     let socket = builder.proxy(&format!("http://127.0.0.1:{}", proxy.port())).build().unwrap();
     let peer = proxy.accept();
