@@ -15,7 +15,9 @@ pub(crate) fn find_or_install(program: &str, version: &str, package: &str) -> Re
     println!("installing {package} by apt-get");
     let apt_get = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
-        process::run(command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null()))
+        // Somebody else may be installing something.
+        command.args(["-o", "DPkg::Lock::Timeout=300"]).args(arguments);
+        process::fetch(command.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null()))
     };
     apt_get(&["update"])
         .and_then(|()| apt_get(&["install", "--yes", "--no-install-recommends", package]))

@@ -39,7 +39,7 @@ pub(crate) fn install(command: &mut Command, folder: &Path) -> Result<()> {
     let partial = folder.with_extension("partial");
     println!("installing into {}", folder.display());
     empty(&partial)?;
-    process::run(command.arg(&partial))?;
+    process::fetch(command.arg(&partial))?;
     remove(folder)?;
     fs::rename(&partial, folder).with_context(|| format!("cannot make {}", folder.display()))
 }

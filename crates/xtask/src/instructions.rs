@@ -9,11 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use crate::folder;
-use crate::process;
+use crate::{debian, folder, process};
 
 /// How many more instructions than recorded are still no regression: a part of them, and some, because the C library copies by what the processor can.
 const TOLERANCE: f64 = 0.1;
@@ -38,7 +37,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<bool> {
     // Another instruction set has other counts.
     ensure!(cfg!(target_arch = "x86_64"), "the counts are those of x86-64");
-    need_valgrind()?;
+    debian::find_or_install("valgrind", "--version", "valgrind")?;
     let mut build = process::cargo();
     build.args(["build", "--release", "--package", "sansocket-testkit", "--example", "instructions"]);
     process::run(&mut build)?;
@@ -127,19 +126,4 @@ impl Counted {
         let messages = done.trim().parse().with_context(|| format!("{} says {done:?}", program.display()))?;
         Ok(Self { messages, instructions })
     }
-}
-
-/// Valgrind, which is installed if that can be done.
-fn need_valgrind() -> Result<()> {
-    let is_there = || process::succeeds(Command::new("valgrind").arg("--version"));
-    if is_there() {
-        return Ok(());
-    }
-    println!("installing valgrind");
-    process::succeeds(Command::new("apt-get").args(["update"]));
-    process::succeeds(Command::new("apt-get").args(["install", "--yes", "--no-install-recommends", "valgrind"]));
-    if !is_there() {
-        bail!("missing: `valgrind --version` does not work here, and could not be installed by apt-get");
-    }
-    Ok(())
 }

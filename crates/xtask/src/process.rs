@@ -47,6 +47,18 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// As `run`, for what comes over a network: it is tried three times.
+pub(crate) fn fetch(command: &mut Command) -> Result<()> {
+    for pause in [5, 30] {
+        match run(command) {
+            Ok(()) => return Ok(()),
+            Err(error) => eprintln!("{error:#}; once more in {pause} s"),
+        }
+        thread::sleep(Duration::from_secs(pause));
+    }
+    run(command)
+}
+
 /// A new file for what a process says.
 pub(crate) fn log(path: &Path) -> Result<File> {
     File::create(path).with_context(|| format!("cannot write {}", path.display()))

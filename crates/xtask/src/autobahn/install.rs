@@ -54,7 +54,7 @@ fn install(python: &Python, folder: &Path, installed: &Path) -> Result<()> {
     println!("installing Autobahn|Testsuite {VERSION} into {}", installed.display());
     remove(&partial)?;
     let package = format!("autobahntestsuite=={VERSION}");
-    process::run(python.command().args(["-m", "pip", "install", "--quiet", "--target"]).arg(&partial).arg(package))?;
+    process::fetch(python.command().args(["-m", "pip", "install", "--quiet", "--target"]).arg(&partial).arg(package))?;
     // With `--target` nobody reads the .pth file that makes `zope` a package.
     let zope = partial.join("zope/__init__.py");
     fs::write(&zope, "").with_context(|| format!("cannot write {}", zope.display()))?;
@@ -72,7 +72,7 @@ fn container() -> Result<Suite> {
         );
     }
     if !process::succeeds(Command::new("docker").args(["image", "inspect", IMAGE])) {
-        process::run(Command::new("docker").args(["pull", IMAGE]))?;
+        process::fetch(Command::new("docker").args(["pull", IMAGE]))?;
     }
     Ok(Suite::Container { image: IMAGE })
 }
