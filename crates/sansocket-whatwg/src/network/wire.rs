@@ -333,8 +333,9 @@ fn send(turn: &mut Turn<'_, Socket>, orders: &mut VecDeque<Order>, begun: &mut u
         };
         has_sent = true;
         let Ok(sent) = sent else {
-            // It is over. What was not sent never will be, and stays in the buffered amount.
+            // It is over. What was not sent never will be, and stays in the buffered amount. More may come of an owner that does not know yet.
             orders.clear();
+            *begun = 0;
             break;
         };
         *under_way += part as u64;

@@ -3,8 +3,8 @@
 use std::sync::mpsc;
 use std::thread;
 
-use sansocket_testkit::{BINARY, Frame, TEXT};
-use sansocket_whatwg::{Blob, Event, EventType, Payload, Pumped, ReadyState, WebSocket};
+use sansocket_testkit::{BINARY, CLOSE, Frame, TEXT};
+use sansocket_whatwg::{Blob, Data, Event, EventType, Payload, Pumped, ReadyState, WebSocket};
 
 use crate::peer::{Listener, PATIENCE, Peer, clean, lost, message, next, open, rest, step};
 
@@ -192,6 +192,31 @@ fn row_40_what_a_lost_connection_has_not_taken_stays_in_it() {
     socket.send("four").unwrap();
     assert_eq!(socket.buffered_amount(), left + 4);
     assert_eq!((socket.pump(), socket.buffered_amount()), (Pumped::Idle, left + 4));
+}
+
+#[test]
+fn row_40_what_comes_too_late_stays_in_it_behind_a_message_that_the_servers_close_has_cut() {
+    let (socket, mut peer) = open();
+    let bystander = open();
+    let sent = pattern(24 * MIB);
+    socket.send(&sent).unwrap();
+    peer.frame(Frame::close(1000, ""));
+    let mut taken = 0;
+    while let frame = peer.receive()
+        && frame.opcode() != CLOSE
+    {
+        taken += frame.payload().len();
+    }
+    assert!(taken > 0 && taken < sent.len());
+    // The owner does not know yet.
+    socket.send("four").unwrap();
+    peer.shut_down();
+    assert_eq!(rest(&socket), [clean(1000, "")]);
+    assert_eq!(socket.buffered_amount(), (sent.len() - taken + 4) as u64);
+    // It is nobody else's matter.
+    let (socket, mut peer) = bystander;
+    peer.frame(Frame::new(TEXT, "five"));
+    assert_eq!(message(&socket), Data::Text(String::from("five")));
 }
 
 #[test]
