@@ -9,7 +9,7 @@ use std::time::Duration;
 use allocation_counter::measure;
 use sansocket_std::{
     AcceptError, AcceptOptions, ConnectError, ConnectOptions, Error, Limits, Negotiated, OriginPolicy, ProtocolError,
-    Stream, Timeouts, WebSocket,
+    Reject, Stream, Timeouts, WebSocket,
 };
 
 /// A stream that gives what is on it, and notes what is written to it.
@@ -158,12 +158,27 @@ fn aiohttp_13743_nothing_is_kept_of_what_comes_behind_a_violation() {
     assert!(taken.bytes_max < BUFFER, "{taken:?}");
 }
 
-/// What comes of a request with another one behind it: what it was refused for, and all that was answered.
-fn refuse(first: &str, accept: impl FnOnce(&mut Tape) -> Result<(), AcceptError>) -> (AcceptError, String) {
-    let mut tape = Tape::new(format!("{first}GET /secret HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-    let error = accept(&mut tape).unwrap_err();
+const SECRET: &[u8] = b"GET /secret HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// What comes of a request with this behind it, more than one read brings, and all that was answered.
+fn answer<T>(first: &str, behind: &[u8], serve: impl FnOnce(&mut Tape) -> T) -> (T, String) {
+    let mut tape = Tape::new([first.as_bytes(), &behind.repeat(1000)].concat());
+    let outcome = serve(&mut tape);
     assert!(tape.is_shut && tape.at == tape.wire.len(), "nothing is left for anybody else to read");
-    (error, String::from_utf8(tape.written).unwrap())
+    (outcome, String::from_utf8(tape.written).unwrap())
+}
+
+/// What a request is refused for, and all that was answered.
+fn refuse(first: &str) -> (AcceptError, String) {
+    let (outcome, answer) = answer(first, SECRET, |tape| AcceptOptions::new().accept(tape).map(drop));
+    (outcome.unwrap_err(), answer)
+}
+
+/// Nothing was answered but this, behind which the connection ends.
+fn assert_is_all(answer: &str, status: u16) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
 }
 
 /// kemal #767 and 0ang3el's websocket-smuggle: a refused request, behind which the next one was read.
@@ -172,11 +187,22 @@ fn kemal_767_websocket_smuggle_behind_a_refused_request_the_connection_ends() {
     let evil = REQUEST.replace("\r\n\r\n", "\r\nOrigin: http://evil.net\r\n\r\n");
     for (first, status) in [(REQUEST.replace(": 13", ": 777"), 426), (evil, 403), (REQUEST.replace("GET", "PUT"), 405)]
     {
-        let (error, answer) = refuse(&first, |tape| AcceptOptions::new().accept(tape).map(drop));
+        let (error, answer) = refuse(&first);
         assert!(matches!(error, AcceptError::Refused(error) if error.status() == status), "{error:?}");
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
-        assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
-        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+        assert_is_all(&answer, status);
+    }
+}
+
+/// The same where it is the application that refuses; and frames are read as little as requests.
+#[test]
+fn kemal_767_behind_a_request_that_the_application_rejects_the_connection_ends() {
+    for behind in [SECRET, b"\x81\x85\0\0\0\0hello"] {
+        let (outcome, answer) = answer(REQUEST, behind, |tape| {
+            let pending = AcceptOptions::new().receive(tape)?;
+            pending.reject(&Reject::new(403))
+        });
+        outcome.unwrap();
+        assert_is_all(&answer, 403);
     }
 }
 
@@ -187,7 +213,7 @@ fn cve_2019_13611_pages_of_other_origins_are_not_let_in_by_default() {
     for foreign in
         ["null", "http://evil.net", "http://localhost:81", "http://localhost.evil.net", "http://localhost@evil.net"]
     {
-        let (error, _) = refuse(&with(foreign), |tape| AcceptOptions::new().accept(tape).map(drop));
+        let (error, _) = refuse(&with(foreign));
         assert!(matches!(error, AcceptError::Refused(error) if error.status() == 403), "{foreign}: {error:?}");
         let mut tape = Tape::new(with(foreign));
         assert!(AcceptOptions::new().origins(OriginPolicy::Any).accept(&mut tape).is_ok());

@@ -13,7 +13,7 @@ use allocation_counter::measure;
 use futures_util::FutureExt;
 use sansocket_tokio::{
     AcceptError, AcceptOptions, ConnectError, ConnectOptions, Error, Limits, Negotiated, OriginPolicy, ProtocolError,
-    Timeouts, WebSocket,
+    Reject, Timeouts, WebSocket,
 };
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
@@ -43,17 +43,36 @@ fn put(end: &mut End, bytes: &[u8]) -> usize {
     }
 }
 
-/// What is answered to a request with another one behind it.
-async fn refuse(first: &str) -> (AcceptError, String) {
-    let (mut client, stream) = wire(10_000, 10_000);
-    client.write_all(format!("{first}GET /secret HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await.unwrap();
-    client.shutdown().await.unwrap();
+const SECRET: &[u8] = b"GET /secret HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// What comes of a request with this behind it, more than one read brings, and all that was answered.
+async fn answer<T>(first: &str, behind: &[u8], serve: impl AsyncFnOnce(End) -> T) -> (T, String) {
+    let (mut client, stream) = wire(1000, 1000);
     let hand = stream.hand();
-    let error = AcceptOptions::new().timeouts(NONE).accept_over(stream).await.map(drop).unwrap_err();
+    let request = async {
+        client.write_all(&[first.as_bytes(), &behind.repeat(1000)].concat()).await?;
+        client.shutdown().await
+    };
+    let (written, outcome) = tokio::join!(request, serve(stream));
+    written.expect("it is read to its end");
     assert!(hand.has_shut_down());
     let mut answer = String::new();
     client.read_to_string(&mut answer).await.unwrap();
-    (error, answer)
+    (outcome, answer)
+}
+
+/// What a request is refused for, and all that was answered.
+async fn refuse(first: &str) -> (AcceptError, String) {
+    let options = AcceptOptions::new().timeouts(NONE);
+    let (outcome, answer) = answer(first, SECRET, async |stream| options.accept_over(stream).await.map(drop)).await;
+    (outcome.unwrap_err(), answer)
+}
+
+/// Nothing was answered but this, behind which the connection ends.
+fn assert_is_all(answer: &str, status: u16) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
 }
 
 /// kemal #767 and 0ang3el's websocket-smuggle: a refused request, behind which the next one was read.
@@ -64,9 +83,21 @@ async fn kemal_767_websocket_smuggle_behind_a_refused_request_the_connection_end
     {
         let (error, answer) = refuse(&first).await;
         assert!(matches!(error, AcceptError::Refused(error) if error.status() == status), "{error:?}");
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
-        assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
-        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+        assert_is_all(&answer, status);
+    }
+}
+
+/// The same where it is the application that refuses; and frames are read as little as requests.
+#[tokio::test]
+async fn kemal_767_behind_a_request_that_the_application_rejects_the_connection_ends() {
+    for behind in [SECRET, b"\x81\x85\0\0\0\0hello"] {
+        let (outcome, answer) = answer(REQUEST, behind, async |stream| {
+            let pending = AcceptOptions::new().timeouts(NONE).receive_over(stream).await?;
+            pending.reject(&Reject::new(403)).await
+        })
+        .await;
+        outcome.unwrap();
+        assert_is_all(&answer, 403);
     }
 }
 

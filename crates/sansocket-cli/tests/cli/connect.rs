@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use sansocket_std::{AcceptOptions, CloseCode, Message};
 
@@ -90,6 +91,52 @@ fn a_character_that_comes_in_two_reads_stays_in_one_message() {
     let (status, printed, trace) = finish(child);
     assert_eq!((status.code(), printed.as_str()), (Some(0), "😀é\n"));
     assert_eq!(trace.lines().filter(|line| line.starts_with("> text")).count(), 2, "{trace}");
+}
+
+#[test]
+fn the_input_is_read_no_faster_than_the_server_takes_it() {
+    /// What may be under way: in the pipe, in the command, and in the buffers of both sockets, which are the most of it.
+    const UNDER_WAY: usize = 16 << 20;
+    const LINES: usize = 1024;
+    let line = "x".repeat((64 << 10) - 1);
+    let (taken, is_taken) = mpsc::channel();
+    let (url, server) = one_shot({
+        let line = line.clone();
+        move |stream| {
+            let mut ws = AcceptOptions::new().accept(stream).unwrap();
+            let (mut offered, mut received) = (0_usize, 0);
+            let assert_bounded = |offered: usize, received| {
+                let under_way = offered.saturating_sub(received) * (line.len() + 1);
+                assert!(under_way <= UNDER_WAY, "{under_way} bytes are under way");
+            };
+            // Whoever reads ahead is at the bound before there is such a pause.
+            while is_taken.recv_timeout(Duration::from_millis(250)).is_ok() {
+                offered += 1;
+                assert_bounded(offered, received);
+            }
+            assert!(offered > 0, "nothing was read");
+            while received < LINES {
+                assert_eq!(ws.read().unwrap(), Some(Message::Text(&line)));
+                received += 1;
+                offered += is_taken.try_iter().count();
+                assert_bounded(offered, received);
+            }
+            assert_eq!(ws.read().unwrap(), None);
+        }
+    });
+    let mut child = start(&[&url]);
+    let mut input = child.stdin.take().unwrap();
+    let typing = thread::spawn(move || {
+        let line = line + "\n";
+        for _ in 0..LINES {
+            input.write_all(line.as_bytes()).unwrap();
+            taken.send(()).unwrap();
+        }
+    });
+    let (status, printed, told) = finish(child);
+    server.join().unwrap();
+    typing.join().unwrap();
+    assert_eq!((status.code(), printed.as_str(), told.as_str()), (Some(0), "", "closed: 1000\n"));
 }
 
 #[test]
