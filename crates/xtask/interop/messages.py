@@ -15,6 +15,7 @@ def all_messages(case):
 
 
 def pieces(whole, count):
-    """The message in this many fragments, or whole if there is none."""
-    step = -(-len(whole) // count) if count and whole else max(len(whole), 1)
-    return [whole[at : at + step] for at in range(0, max(len(whole), 1), step)]
+    """The message in so many fragments as far as it has the bytes, but in two at least; or whole if there is no number."""
+    step = max(-(-len(whole) // count) if count else len(whole), 1)
+    parts = [whole[at : at + step] for at in range(0, max(len(whole), 1), step)]
+    return [whole[:0], *parts] if count and len(parts) < 2 else parts

@@ -36,6 +36,8 @@ let onEchoed = () => {};
 function send(ws, message, binary) {
   const step = told.fragments ? Math.max(Math.ceil(message.length / told.fragments), 1) : message.length;
   let at = 0;
+  // In two fragments at least.
+  if (told.fragments && message.length < 2) ws.send(message.subarray(0, 0), { binary, fin: false });
   do {
     ws.send(message.subarray(at, at + step), { binary, fin: at + step >= message.length });
     at += step;

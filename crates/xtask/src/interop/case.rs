@@ -21,7 +21,8 @@ const SIZES: &[usize] = &[0, 1, 125, 126, 65_535, 65_536, 1 << 20];
 /// Those of the largest, in bytes.
 const LARGE: &[usize] = &[16 << 20];
 
-/// In how many fragments messages come, if they do and have the bytes for it. It makes them end within characters.
+/// In how many fragments messages come, if they do and have the bytes for it; in two at least, of which the first may be empty. It makes
+/// them end within characters.
 const FRAGMENTS: usize = 41;
 
 /// The code and the reason of a Close, whoever sends it.
@@ -220,7 +221,7 @@ impl Case {
     fn we_compress(&self, size: usize) -> bool {
         let least = Config::DEFAULT.threshold / if self.compression == Compression::Takeover { 8 } else { 1 };
         let in_parts = self.fragments().is_some() && !self.is_served() && self.face != Face::Object;
-        size >= least || in_parts && size > 1
+        size >= least || in_parts
     }
 
     /// What our side is to see.

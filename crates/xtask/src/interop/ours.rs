@@ -218,18 +218,23 @@ impl Script {
 
     fn send<S: Stream>(self, ws: &mut WebSocket<S>, message: &OwnedMessage) -> Result<(), Error> {
         let message = message.as_message();
-        let bytes = message.as_bytes();
-        match self.fragments {
-            Some(count) if !bytes.is_empty() => {
-                let mut parts = bytes.chunks(bytes.len().div_ceil(count)).peekable();
-                while let Some(part) = parts.next() {
-                    ws.send_part(message.kind(), part, parts.peek().is_none())?;
-                }
-                Ok(())
-            }
-            _ => ws.send(message),
+        let Some(count) = self.fragments else { return ws.send(message) };
+        let (last, most) = fragments(message.as_bytes(), count);
+        for part in most {
+            ws.send_part(message.kind(), part, false)?;
         }
+        ws.send_part(message.kind(), last, true)
     }
+}
+
+/// The message in so many fragments as far as it has the bytes, but in two at least: the last, and those before it.
+fn fragments(bytes: &[u8], count: usize) -> (&[u8], Vec<&[u8]>) {
+    let mut parts: Vec<_> = bytes.chunks(bytes.len().div_ceil(count).max(1)).collect();
+    let last = parts.pop().unwrap_or_default();
+    if parts.is_empty() {
+        parts.push(&[]);
+    }
+    (last, parts)
 }
 
 /// A message of this many bytes, which can be compressed if they are not too few; a text has characters of every length in its first
@@ -246,6 +251,21 @@ pub(super) fn message(kind: Kind, size: usize) -> OwnedMessage {
             let mut bytes = Vec::from_iter((0..=250).map(|byte| byte & 63)).repeat(size / 251 + 1);
             bytes.truncate(size);
             OwnedMessage::Binary(bytes)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fragments;
+
+    #[test]
+    fn a_message_of_any_length_is_two_fragments_at_least_and_the_same_in_all() {
+        for (len, count) in [(0, 2), (1, 2), (2, 2), (40, 40), (41, 41), (125, 32), (65_535, 41), (1 << 20, 41)] {
+            let bytes = Vec::from_iter((0..=250).cycle().take(len));
+            let (last, most) = fragments(&bytes, 41);
+            assert_eq!(most.len() + 1, count, "{len}");
+            assert_eq!([&most[..], &[last]].concat().concat(), bytes, "{len}");
         }
     }
 }
