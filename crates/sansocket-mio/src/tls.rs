@@ -62,7 +62,10 @@ impl<S: Stream> TlsStream<S> {
 
     fn write_pending(&mut self) -> io::Result<()> {
         while self.tls.wants_write() {
-            self.tls.write_tls(&mut self.stream)?;
+            // As without TLS: what takes nothing has no room.
+            if self.tls.write_tls(&mut self.stream)? == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
         }
         Ok(())
     }
@@ -102,14 +105,15 @@ impl<S: Stream> Write for TlsStream<S> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.write_pending()
+        self.write_pending()?;
+        self.stream.flush()
     }
 }
 
 impl<S: Stream> Stream for TlsStream<S> {
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.tls.send_close_notify();
-        self.write_pending()?;
+        self.flush()?;
         self.stream.shutdown_write()
     }
 

@@ -73,6 +73,11 @@ impl Outbox {
         Ok(())
     }
 
+    /// Tells the peer that nothing more will be written. A stream may have last words of its own.
+    pub(crate) fn shutdown<S: Stream>(&mut self, stream: &mut S, limit: Limit) -> io::Result<()> {
+        self.limit.write(stream, limit, |stream| uninterrupted(|| stream.shutdown_write()))
+    }
+
     /// Gives back the memory of what was sent, once it is the larger part: each byte is moved once at most.
     fn drop_sent(&mut self) {
         if self.sent > self.bytes.len() / 2 {
@@ -127,7 +132,7 @@ impl Outbox {
 }
 
 /// Writes once, something.
-fn write_some(write: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+pub(crate) fn write_some(write: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     match uninterrupted(write)? {
         0 => Err(io::ErrorKind::WriteZero.into()),
         count => Ok(count),
@@ -135,7 +140,7 @@ fn write_some(write: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
 }
 
 /// Calls once, however often a signal interrupts.
-fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

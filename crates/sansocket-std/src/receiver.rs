@@ -166,7 +166,8 @@ impl<D: Side> Receiver<D> {
                     if self.inbox.unread().is_empty() {
                         self.side.engine(|engine, _| engine.receive_eof());
                     }
-                    source = Some(error);
+                    // A socket tells why it has failed once, and TLS of the end behind that as of another failure.
+                    source.get_or_insert(error);
                 }
                 Err(Fill::Io(error)) => return Err(Error::Io(error)),
             }

@@ -223,7 +223,7 @@ impl<S: CloneStream> Turn<'_, S> {
                     state.ends = false;
                     drop(state);
                     // How the connection ended is known, and all that this turn was taken for is written.
-                    let _ = outbox.limit.write(stream, limit, S::shutdown_write);
+                    let _ = outbox.shutdown(stream, limit);
                     continue;
                 }
             }

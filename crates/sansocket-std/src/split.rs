@@ -12,7 +12,7 @@ use sansocket::{CloseCode, Ending, Kind, Message, OwnedMessage, Piece, Prepared,
 use sansocket_stream::{Engine, Error, Inbox, READ_BUFFER, Sender};
 
 use crate::layer::Layer;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, uninterrupted};
 use crate::receiver::{Receiver, Side};
 use crate::shared::{Shared, Turn, Writing};
 use crate::stream::CloneStream;
@@ -178,7 +178,7 @@ impl<S: CloneStream> Side for Reading<S> {
 
     fn shutdown_write(&mut self, limit: Limit) -> io::Result<()> {
         match self.shared.last_turn_or_leave() {
-            Some(turn) => turn.flush(limit).or_else(|error| self.stream.shutdown_write().and(Err(error))),
+            Some(turn) => turn.flush(limit).or_else(|error| end_writing(&mut self.stream).and(Err(error))),
             None => Ok(()),
         }
     }
@@ -188,8 +188,13 @@ impl<S: CloneStream> Side for Reading<S> {
     }
 
     fn interrupt(&mut self) -> io::Result<()> {
-        self.stream.shutdown_write()
+        end_writing(&mut self.stream)
     }
+}
+
+/// Ends the stream from this side, whoever is writing to it.
+fn end_writing(stream: &mut impl CloneStream) -> io::Result<()> {
+    uninterrupted(|| stream.shutdown_write())
 }
 
 impl<S: CloneStream> Reader<S> {

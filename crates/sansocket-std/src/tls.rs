@@ -7,8 +7,9 @@ use sansocket_tls::rustls::Connection;
 use sansocket_tls::{TlsAcceptor, TlsConnector, TlsError};
 
 use crate::layer::Layer;
+use crate::outbox::{uninterrupted, write_some};
 use crate::stream::{CloneStream, SplitStream, Stream};
-use crate::timing::Limit;
+use crate::timing::{Limit, is_gone};
 use crate::write_limit::WriteLimit;
 
 /// A stream in TLS.
@@ -69,24 +70,27 @@ impl<S: Stream> TlsStream<S> {
         let Self { tls, stream } = self;
         while tls.wants_write() {
             limit.check()?;
-            write_limit.write(stream, limit, |stream| tls.write_tls(stream))?;
+            write_limit.write(stream, limit, |stream| write_some(|| tls.write_tls(stream)))?;
         }
-        Ok(())
+        write_limit.write(stream, limit, |stream| uninterrupted(|| stream.flush()))
     }
 
     /// Reads from the stream once, and writes what TLS answers by itself.
-    fn receive(&mut self) -> io::Result<usize> {
-        let count = self.tls.read_tls(&mut self.stream)?;
+    fn receive(&mut self) -> io::Result<()> {
+        let in_handshake = self.tls.is_handshaking();
+        self.tls.read_tls(&mut self.stream)?;
         let processed = self.tls.process_new_packets();
         // An alert for the peer too, which explains the error below.
-        let written = self.write_pending();
+        let written = self.flush();
         processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        written.map(|()| count)
+        // Behind the handshake, what has come has come, and the next call writes the rest.
+        if in_handshake { written } else { Ok(()) }
     }
 
     fn write_pending(&mut self) -> io::Result<()> {
-        while self.tls.wants_write() {
-            self.tls.write_tls(&mut self.stream)?;
+        let Self { tls, stream } = self;
+        while tls.wants_write() {
+            write_some(|| tls.write_tls(stream))?;
         }
         Ok(())
     }
@@ -101,7 +105,11 @@ impl<S: Stream> Read for TlsStream<S> {
     /// Reads from the stream below once at most. Where that brings no data, it is `Interrupted`, and time limits are looked at before
     /// the next read: a peer that drips TLS records must not escape them.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.write_pending()?;
+        match self.flush() {
+            // The peer may have said why it takes no more: what it sent is still to be read. But it sends nothing before the handshake is done.
+            Err(error) if is_gone(&error) && !self.tls.is_handshaking() => {}
+            flushed => flushed?,
+        }
         match self.tls.reader().read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             read => return read,
@@ -129,7 +137,7 @@ impl<S: Stream> Write for TlsStream<S> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.write_pending()?;
-        self.stream.flush()
+        uninterrupted(|| self.stream.flush())
     }
 }
 

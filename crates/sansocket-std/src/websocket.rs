@@ -20,7 +20,7 @@ use crate::timing::{Limit, Timing};
 /// An open connection, client or server, over a blocking stream.
 #[derive(Debug)]
 pub struct WebSocket<S> {
-    receiver: Receiver<Owner<S>>,
+    pub(crate) receiver: Receiver<Owner<S>>,
     opening: Opening,
 }
 
@@ -85,7 +85,7 @@ impl Settings {
 
 /// Everything that the sending side needs.
 #[derive(Debug)]
-struct Owner<S> {
+pub(crate) struct Owner<S> {
     stream: S,
     engine: Engine,
     outbox: Outbox,
@@ -131,8 +131,7 @@ impl<S: Stream> Side for Owner<S> {
     }
 
     fn shutdown_write(&mut self, limit: Limit) -> io::Result<()> {
-        // A stream may have last words of its own.
-        self.outbox.limit.write(&mut self.stream, limit, S::shutdown_write)
+        self.outbox.shutdown(&mut self.stream, limit)
     }
 
     fn await_writer(&mut self, _: Limit) -> io::Result<()> {

@@ -82,7 +82,7 @@ impl Conversation {
     }
 
     /// What the side has received by so many bytes of frames, and where it stands then.
-    fn expected(&self, bytes: usize) -> (Vec<Received>, End) {
+    pub fn expected(&self, bytes: usize) -> (Vec<Received>, End) {
         let decoded = naive::decode(self.side, &self.plain[..bytes], &Limits::UNLIMITED);
         let inflate = |mut received: Received| {
             if let Received::Message(message) = &mut received
@@ -131,7 +131,7 @@ pub struct Story {
 impl Story {
     /// How long the head is that the side has received, if that is whole.
     fn head_len(&self) -> Option<usize> {
-        let received = self.transport.incoming_so_far();
+        let received = self.transport.received_so_far();
         received.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
     }
 
@@ -165,6 +165,7 @@ impl Story {
         assert_eq!((self.error, self.is_finished), (whole.error, whole.is_finished));
         assert!(self.transport.is_flushed());
         let side = conversation.side;
+        assert!(side == Side::Client || self.transport.is_shut(), "the server does not end the stream");
         let ((head, frames, cut), (_, whole_frames, _)) = (self.written(side), whole.written(side));
         assert!(head.is_some() && cut == 0, "a frame is cut: {cut}");
         assert!(frames == whole_frames, "{:?}, not {:?}", heads(&frames), heads(&whole_frames));
@@ -182,6 +183,8 @@ impl Story {
         assert_eq!(self.received, told(&received, tells_controls));
         assert_eq!(self.endings.iter().map(|ending| (ending.by(), ending.code())).collect::<Vec<_>>(), [(by, 3000)]);
         assert!(self.is_finished && self.error.is_none() && self.transport.is_flushed());
+        // RFC 6455, 7.1.1: the server closes first, and a client need not say that it does.
+        assert!(conversation.side == Side::Client || self.transport.is_shut(), "the server does not end the stream");
         assert!(self.transport.calls_behind_end() <= MOST_BEHIND_END, "{} calls", self.transport.calls_behind_end());
         let (_, frames, cut) = self.written(conversation.side);
         let (messages, pings): (Vec<_>, Vec<_>) = received
@@ -229,7 +232,9 @@ impl Story {
         let (received, end) = conversation.expected(self.transport.received() - head_len);
         let received = told(&received, tells_controls);
         let breaks_reads_only = matches!(point, Point::Received(_) | Point::Call(Call::Read, _));
-        if breaks_reads_only || how == Break::End || matches!(how, Break::Writing(_)) {
+        let breaks_burial_only = matches!(point, Point::Call(Call::Shut, _));
+        assert!(!breaks_burial_only || frames == whole_frames, "{frames:?}");
+        if breaks_reads_only || breaks_burial_only || how == Break::End || matches!(how, Break::Writing(_)) {
             assert_eq!(self.received, received);
             match end {
                 End::Open(place) => assert_eq!((by, code), (EndedBy::Loss(place), 1006)),
@@ -245,7 +250,7 @@ impl Story {
             assert_eq!(self.error, Some(kind));
         }
         if how == Break::End && breaks_reads_only {
-            assert_eq!(self.error, None);
+            assert_eq!(self.error, self.transport.sudden_end().filter(|_| matches!(by, EndedBy::Loss(_))));
             // Who has only shut down writing gets all answers.
             let answers =
                 frames.iter().filter(|frame| frame.is_fin() && !matches!(frame.opcode(), PING | crate::CLOSE)).count();
@@ -271,11 +276,10 @@ fn told(received: &[Received], tells_controls: bool) -> Vec<Received> {
     received.iter().filter(|received| tells_controls || matches!(received, Received::Message(_))).cloned().collect()
 }
 
-/// Whether the last frame behind a head is a Close, and whole.
-pub(crate) fn ends_with_close(written: &[u8]) -> bool {
+/// Whether there is a whole Close behind a head. A pong may be behind that.
+pub(crate) fn has_close(written: &[u8]) -> bool {
     let head = written.windows(4).position(|window| window == b"\r\n\r\n").map_or(written.len(), |at| at + 4);
-    let (end, last) = walk(&written[head..]);
-    end == written.len() - head && last == Some(0x80 | crate::CLOSE)
+    walk(&written[head..]).1
 }
 
 /// How many bytes the frames are that are whole.
@@ -283,9 +287,9 @@ fn whole_frames(bytes: &[u8]) -> usize {
     walk(bytes).0
 }
 
-/// Where the last frame ends that is whole, and what it begins with.
-fn walk(bytes: &[u8]) -> (usize, Option<u8>) {
-    let (mut end, mut last) = (0, None);
+/// Where the last frame ends that is whole, and whether there was a Close.
+fn walk(bytes: &[u8]) -> (usize, bool) {
+    let (mut end, mut has_close) = (0, false);
     while let [first, second, rest @ ..] = &bytes[end..] {
         let (extended, length) = match second & 0x7F {
             126 => (2, rest.get(..2).map(|len| u64::from(u16::from_be_bytes([len[0], len[1]])))),
@@ -298,7 +302,7 @@ fn walk(bytes: &[u8]) -> (usize, Option<u8>) {
             break;
         }
         end += 2 + extended + key + length;
-        last = Some(*first);
+        has_close |= *first == 0x80 | crate::CLOSE;
     }
-    (end, last)
+    (end, has_close)
 }

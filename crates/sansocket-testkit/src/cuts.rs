@@ -18,6 +18,8 @@ pub trait Manner: Copy + Debug {
     const TELLS_CONTROLS: bool;
     /// What it is told by a transport that has lost the other side, and takes for nothing else.
     const LOST: ErrorKind;
+    /// How many bytes lie between two places where it is broken. Not all are tried where each try takes a handshake of TLS.
+    const STEP: usize = 1;
 
     /// Those that matter to where a connection stands when its transport breaks; the usual one first.
     fn all() -> Vec<Self>;
@@ -48,7 +50,9 @@ pub trait Manner: Copy + Debug {
 ///
 /// If that is not told once, or costs more than what comes behind it.
 pub fn at_each_byte_received<M: Manner>() {
-    at_each::<M>(|whole| (0..whole.transport.received()).map(Point::Received).collect(), &reads_break::<M>());
+    let bytes =
+        |whole: &Story| (0..whole.transport.received_from_wire()).step_by(M::STEP).map(Point::Received).collect();
+    at_each::<M>(bytes, &reads_break::<M>());
 }
 
 /// Breaks the transport behind each byte that was sent.
@@ -57,7 +61,8 @@ pub fn at_each_byte_received<M: Manner>() {
 ///
 /// As [`at_each_byte_received`].
 pub fn at_each_byte_sent<M: Manner>() {
-    at_each::<M>(|whole| (0..whole.transport.written().len()).map(Point::Sent).collect(), &writes_break::<M>());
+    let bytes = |whole: &Story| (0..whole.transport.written_to_wire()).step_by(M::STEP).map(Point::Sent).collect();
+    at_each::<M>(bytes, &writes_break::<M>());
 }
 
 /// Breaks the transport at each call of each kind.
@@ -70,6 +75,7 @@ pub fn at_each_call<M: Manner>() {
     at_each::<M>(calls(Call::Read), &reads_break::<M>());
     at_each::<M>(calls(Call::Write), &writes_break::<M>());
     at_each::<M>(calls(Call::Flush), &writes_break::<M>());
+    at_each::<M>(calls(Call::Shut), &writes_break::<M>());
 }
 
 /// How reads break, and calls of all kinds.

@@ -4,9 +4,10 @@
 
 use std::io::{ErrorKind, IoSlice};
 
-use sansocket::handshake::{Accept, RequestProgress, ServerHandshake};
-
-use crate::{Side, conversation};
+use crate::Side;
+use crate::partner::Partner;
+#[cfg(feature = "tls")]
+use crate::tls::Tunnel;
 
 /// What a transport is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,11 +18,13 @@ pub enum Call {
     Write,
     /// To let go of what it has taken.
     Flush,
+    /// To end what is written.
+    Shut,
 }
 
 impl Call {
     /// Each of them.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Flush];
+    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Flush, Self::Shut];
 }
 
 /// What becomes of a call. None of these loses anything.
@@ -44,7 +47,7 @@ pub enum Break {
     Once(ErrorKind),
     /// This call and every further one fail so.
     ForEver(ErrorKind),
-    /// Writes and flushes fail so from then on; reads go on.
+    /// All calls but reads fail so from then on; reads go on.
     Writing(ErrorKind),
 }
 
@@ -63,7 +66,7 @@ pub enum Point {
 #[derive(Clone, Debug, Default)]
 pub struct Program {
     /// What becomes of each kind of call, in the order of [`Call::ALL`], over and over; all of it, if this is empty. Not all of a kind may be put off.
-    pub turns: [Vec<Turn>; 3],
+    pub turns: [Vec<Turn>; 4],
     /// When and how it breaks.
     pub cut: Option<(Point, Break)>,
 }
@@ -79,16 +82,15 @@ impl Program {
 #[derive(Clone, Debug)]
 pub struct Transport {
     program: Program,
-    incoming: Vec<u8>,
-    /// What a server sends behind its answer to the request, as long as that has not come.
-    behind_request: Option<Vec<u8>>,
-    /// Whether the peer does not end the stream before it has heard more.
-    waits_for_writes: bool,
+    partner: Partner,
+    /// What lies between the partner and the transport: by default nothing.
+    #[cfg(feature = "tls")]
+    tunnel: Option<Tunnel>,
     received: usize,
     written: Vec<u8>,
     /// How much of it has left: it is held back until it is flushed.
     flushed: usize,
-    calls: [usize; 3],
+    calls: [usize; 4],
     broken: Option<Break>,
     /// How many calls there were since it has told that it is broken, or at its end.
     calls_behind_end: usize,
@@ -101,19 +103,15 @@ pub struct Transport {
 impl Transport {
     /// The transport of `side`, whose peer sends `request` if it is a client, and then `frames`.
     pub fn new(side: Side, request: &[u8], frames: &[u8], program: Program) -> Self {
-        let (incoming, behind_request) = match side {
-            Side::Server => ([request, frames].concat(), None),
-            Side::Client => (Vec::new(), Some(frames.to_vec())),
-        };
         Self {
             program,
-            incoming,
-            behind_request,
-            waits_for_writes: side == Side::Client,
+            partner: Partner::of(side, request, frames),
+            #[cfg(feature = "tls")]
+            tunnel: None,
             received: 0,
             written: Vec::new(),
             flushed: 0,
-            calls: [0; 3],
+            calls: [0; 4],
             broken: None,
             calls_behind_end: 0,
             has_told_end: false,
@@ -122,9 +120,47 @@ impl Transport {
         }
     }
 
-    /// All that was written.
+    /// The same, whose peer speaks TLS: what breaks is below that.
+    #[cfg(feature = "tls")]
+    pub fn secured(mut self, side: Side) -> Self {
+        let reads = &mut self.program.turns[Call::Read as usize];
+        // TLS reads as much as it can, whatever buffer it is given, and a short conversation would have come with one read.
+        if reads.is_empty() {
+            reads.push(Turn::UpTo(300));
+        }
+        Self { tunnel: Some(Tunnel::from(side.other(), &self.partner)), ..self }
+    }
+
+    /// What comes to be read, as it lies on the wire.
+    fn incoming(&self) -> &[u8] {
+        #[cfg(feature = "tls")]
+        if let Some(tunnel) = &self.tunnel {
+            return tunnel.incoming();
+        }
+        self.partner.sent()
+    }
+
+    /// Whether the peer does not end the stream before it has heard more.
+    fn peer_waits(&self) -> bool {
+        #[cfg(feature = "tls")]
+        if let Some(tunnel) = &self.tunnel {
+            return !tunnel.is_closed();
+        }
+        self.partner.waits_for_writes()
+    }
+
+    /// All that was written; of what goes through TLS, what the peer has made of it.
     pub fn written(&self) -> &[u8] {
+        #[cfg(feature = "tls")]
+        if self.tunnel.is_some() {
+            return self.partner.heard();
+        }
         &self.written
+    }
+
+    /// How many bytes were written, as they lie on the wire.
+    pub const fn written_to_wire(&self) -> usize {
+        self.written.len()
     }
 
     /// Whether all that was written has left.
@@ -132,9 +168,27 @@ impl Transport {
         self.flushed == self.written.len()
     }
 
-    /// How many bytes were read.
-    pub const fn received(&self) -> usize {
+    /// How many bytes were read; of what came through TLS, how many those are that can be made out.
+    pub fn received(&self) -> usize {
+        #[cfg(feature = "tls")]
+        if let Some(tunnel) = &self.tunnel {
+            return tunnel.plain_within(self.received);
+        }
         self.received
+    }
+
+    /// How many bytes were read, as they lay on the wire.
+    pub const fn received_from_wire(&self) -> usize {
+        self.received
+    }
+
+    /// What a stream on top of this says where this ends at once: TLS has an end of its own, and knows one that is none.
+    pub const fn sudden_end(&self) -> Option<ErrorKind> {
+        #[cfg(feature = "tls")]
+        if self.tunnel.is_some() {
+            return Some(ErrorKind::UnexpectedEof);
+        }
+        None
     }
 
     /// How many calls of this kind there were.
@@ -152,27 +206,31 @@ impl Transport {
         self.is_prompt = is_prompt;
     }
 
-    /// All that has come to be read so far, read or not.
-    pub(crate) fn incoming_so_far(&self) -> &[u8] {
-        &self.incoming[..self.received]
+    /// All that was read so far.
+    pub(crate) fn received_so_far(&self) -> &[u8] {
+        &self.partner.sent()[..self.received()]
     }
 
     /// Whether nothing comes behind what was read but the end.
     pub fn is_at_end(&self) -> bool {
         let cut = match self.program.cut {
-            Some((Point::Received(cut), _)) => cut.min(self.incoming.len()),
-            _ => self.incoming.len(),
+            Some((Point::Received(cut), _)) => cut.min(self.incoming().len()),
+            _ => self.incoming().len(),
         };
         self.received >= cut && !self.is_waiting()
     }
 
     /// Whether nothing comes before something is written: the request, or a client's Close, behind which the server ends the stream.
     pub fn is_waiting(&self) -> bool {
-        self.received == self.incoming.len() && self.waits_for_writes && self.broken.is_none()
+        self.received == self.incoming().len() && self.peer_waits() && self.broken.is_none()
     }
 
-    /// Whether nothing more will be written to it.
-    pub const fn is_shut(&self) -> bool {
+    /// Whether it was told that nothing more will be written to it; in TLS, whether that was said in its words, too.
+    pub fn is_shut(&self) -> bool {
+        #[cfg(feature = "tls")]
+        if let Some(tunnel) = &self.tunnel {
+            return self.is_shut && tunnel.has_heard_end();
+        }
         self.is_shut
     }
 
@@ -183,16 +241,16 @@ impl Transport {
     /// As the program says.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
         let Some(most) = self.begin(Call::Read)? else { return Ok(0) };
-        let left = &self.incoming[self.received..];
-        let mut count = most.min(buffer.len()).min(left.len());
+        let left = self.incoming().len() - self.received;
+        let mut count = most.min(buffer.len()).min(left);
         if let Some((Point::Received(cut), _)) = self.program.cut {
             count = count.min(cut - self.received);
         }
-        if left.is_empty() && self.is_waiting() {
+        if left == 0 && self.is_waiting() {
             return Err(ErrorKind::WouldBlock);
         }
-        self.has_told_end |= left.is_empty();
-        buffer[..count].copy_from_slice(&left[..count]);
+        self.has_told_end |= left == 0;
+        buffer[..count].copy_from_slice(&self.incoming()[self.received..][..count]);
         self.received += count;
         Ok(count)
     }
@@ -228,23 +286,32 @@ impl Transport {
     /// As the program says.
     pub fn flush(&mut self) -> Result<(), ErrorKind> {
         self.begin(Call::Flush)?;
-        self.flushed = self.written.len();
-        if self.behind_request.is_some()
-            && let Some(answer) = answered(&self.written)
-        {
-            self.incoming.extend(answer);
-            self.incoming.extend(self.behind_request.take().unwrap_or_default());
-        }
-        if self.waits_for_writes && self.behind_request.is_none() {
-            self.waits_for_writes = !conversation::ends_with_close(&self.written);
-        }
+        self.let_go();
         Ok(())
     }
 
     /// Ends what this side writes. What was held back leaves.
-    pub const fn shut(&mut self) {
-        self.flushed = self.written.len();
+    ///
+    /// # Errors
+    ///
+    /// As the program says.
+    pub fn shut(&mut self) -> Result<(), ErrorKind> {
+        self.begin(Call::Shut)?;
+        self.let_go();
         self.is_shut = true;
+        Ok(())
+    }
+
+    /// The peer gets what was held back.
+    fn let_go(&mut self) {
+        let news = &self.written[self.flushed..];
+        self.flushed = self.written.len();
+        #[cfg(feature = "tls")]
+        if let Some(tunnel) = &mut self.tunnel {
+            tunnel.hear(news, &mut self.partner);
+            return;
+        }
+        self.partner.hear(news);
     }
 
     /// A call: how much it may move. `None`: it finds the end.
@@ -294,19 +361,5 @@ impl Transport {
                 Err(kind)
             }
         }
-    }
-}
-
-/// A server's answer, once the request is whole.
-fn answered(written: &[u8]) -> Option<Vec<u8>> {
-    let mut answer = Vec::new();
-    match ServerHandshake::new().receive(written, &mut answer) {
-        RequestProgress::Request(request) => {
-            let policy = sansocket::deflate::Policy::DEFAULT;
-            request.accept(&Accept::new().compression(policy), &mut answer).expect("it is a good answer");
-            Some(answer)
-        }
-        RequestProgress::Incomplete => None,
-        RequestProgress::Refused(error) => panic!("the client's request is bad: {error}"),
     }
 }

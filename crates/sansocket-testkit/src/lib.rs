@@ -10,6 +10,7 @@
 //! | `peer.rs` | one connection and verbs that say what is expected of it |
 //! | `pair.rs` | a server and a client on a fake wire |
 //! | `faults.rs` | a transport that fails as a program says |
+//! | `partner.rs`, `tls.rs` | the peer behind that, and TLS between them |
 //! | `conversation.rs` | a conversation with a bit of everything, and what is to be left of it where its transport fails |
 //! | `cuts.rs` | that conversation, broken at every byte and at every call, for any adapter |
 //!
@@ -23,7 +24,10 @@ mod frame;
 pub mod naive;
 mod pair;
 mod panics;
+mod partner;
 mod peer;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod transcript;
 mod utf8;
 

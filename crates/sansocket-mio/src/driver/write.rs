@@ -153,10 +153,14 @@ impl<S: Stream> Driver<S> {
             State::NotOpened(_) => true,
             State::Opening(_) => false,
         };
-        if shuts && self.writing != Writing::Shut {
-            self.writing = Writing::Shut;
-            // The connection is over. What the socket says to its burial changes nothing.
-            let _ = self.stream.shutdown_write();
+        while shuts && self.writing == Writing::Free {
+            self.writing = match self.stream.shutdown_write().map_err(|error| error.kind()) {
+                // TLS has last words, for which there may be no room yet.
+                Err(io::ErrorKind::WouldBlock) => Writing::Blocked,
+                Err(io::ErrorKind::Interrupted) => Writing::Free,
+                // The connection is over. What the socket says to its burial changes nothing.
+                _ => Writing::Shut,
+            };
         }
         if let State::NotOpened(not_opened) = &mut self.state {
             not_opened.is_over |= not_opened.has_ended;

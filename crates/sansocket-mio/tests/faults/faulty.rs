@@ -1,6 +1,8 @@
 //! A driver over a transport with faults, and a loop that wakes it only where something has changed.
 
+use std::cell::{RefCell, RefMut};
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::rc::Rc;
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
@@ -48,7 +50,8 @@ impl cuts::Manner for Manner {
     }
 }
 
-struct Faulty {
+/// What the system and a driver have in common of a stream.
+struct Socket {
     transport: Transport,
     vectored: bool,
     /// Whether somebody was told that there is nothing to read, or no room to write, and is to be woken.
@@ -56,7 +59,7 @@ struct Faulty {
     write_edge: bool,
 }
 
-impl Faulty {
+impl Socket {
     /// What the system says next: readable, and whether behind the last bytes; writable.
     fn event(&mut self) -> Option<(bool, bool, bool)> {
         let readable = self.read_edge && !self.transport.is_waiting();
@@ -75,13 +78,35 @@ impl Faulty {
         };
         Ok(result?)
     }
+
+    /// Notes who is to be woken once there is room.
+    fn done(&mut self, result: Result<(), ErrorKind>) -> io::Result<()> {
+        self.write_edge |= result == Err(ErrorKind::WouldBlock);
+        Ok(result?)
+    }
+}
+
+/// One handle of it, for a driver or for what lies between.
+#[derive(Clone)]
+pub(crate) struct Faulty(Rc<RefCell<Socket>>);
+
+impl Faulty {
+    pub(crate) fn new(transport: Transport, manner: Manner) -> Self {
+        let socket = Socket { transport, vectored: manner.vectored, read_edge: true, write_edge: true };
+        Self(Rc::new(RefCell::new(socket)))
+    }
+
+    fn socket(&self) -> RefMut<'_, Socket> {
+        self.0.borrow_mut()
+    }
 }
 
 impl Read for Faulty {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let result = self.transport.read(buffer);
+        let mut socket = self.socket();
+        let result = socket.transport.read(buffer);
         // A short read says that there is no more, and what comes next is an event. One that fits exactly does not.
-        self.read_edge |= match result {
+        socket.read_edge |= match result {
             Ok(count) => count < buffer.len(),
             Err(kind) => kind == ErrorKind::WouldBlock,
         };
@@ -103,17 +128,17 @@ impl Read for Faulty {
 
 impl Write for Faulty {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.take(&[IoSlice::new(bytes)])
+        self.socket().take(&[IoSlice::new(bytes)])
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.take(slices)
+        self.socket().take(slices)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let result = self.transport.flush();
-        self.write_edge |= result == Err(ErrorKind::WouldBlock);
-        Ok(result?)
+        let mut socket = self.socket();
+        let flushed = socket.transport.flush();
+        socket.done(flushed)
     }
 }
 
@@ -133,12 +158,13 @@ impl Source for Faulty {
 
 impl Stream for Faulty {
     fn shutdown_write(&mut self) -> io::Result<()> {
-        self.transport.shut();
-        Ok(())
+        let mut socket = self.socket();
+        let shut = socket.transport.shut();
+        socket.done(shut)
     }
 
     fn reads_vectored(&self) -> bool {
-        self.vectored
+        self.socket().vectored
     }
 }
 
@@ -154,9 +180,14 @@ fn settings(manner: Manner) -> Settings {
 
 /// Lets a driver have the conversation over a transport with these faults.
 fn run(conversation: &Conversation, program: &Program, manner: Manner) -> Story {
-    let mut common = Common::new(settings(manner));
     let transport = Transport::new(conversation.side(), REQUEST, conversation.frames(), program.clone());
-    let stream = Faulty { transport, vectored: manner.vectored, read_edge: true, write_edge: true };
+    let faulty = Faulty::new(transport, manner);
+    tell(conversation, &faulty, faulty.clone(), manner)
+}
+
+/// Lets a driver have it over `stream`, below which `faulty` lies.
+pub(crate) fn tell(conversation: &Conversation, faulty: &Faulty, stream: impl Stream, manner: Manner) -> Story {
+    let mut common = Common::new(settings(manner));
     let mut driver = match conversation.side() {
         Side::Server => Driver::server(stream, &common),
         Side::Client => {
@@ -168,7 +199,8 @@ fn run(conversation: &Conversation, program: &Program, manner: Manner) -> Story 
     let mut listener = Listener { closes: manner.closes, ..Listener::default() };
     for turn in 0.. {
         assert!(turn < 1_000_000, "the driver spins");
-        let event = match driver.stream_mut().event() {
+        let told = faulty.socket().event();
+        let event = match told {
             _ if driver.is_finished() => break,
             Some(event) => event,
             None if driver.wants_turn() => (false, false, false),
@@ -180,7 +212,7 @@ fn run(conversation: &Conversation, program: &Program, manner: Manner) -> Story 
     // Whoever takes one more turn does no harm.
     listener.turn(&mut driver, &mut common, &mut buffer, (false, false, false));
     let Listener { not_opened, received, endings, error, .. } = listener;
-    let transport = driver.stream().transport.clone();
+    let transport = faulty.socket().transport.clone();
     Story { not_opened, received, endings, error, is_finished, transport }
 }
 
@@ -197,7 +229,7 @@ struct Listener {
 impl Listener {
     fn turn(
         &mut self,
-        driver: &mut Driver<Faulty>,
+        driver: &mut Driver<impl Stream>,
         common: &mut Common,
         buffer: &mut [u8],
         (readable, read_closed, writable): (bool, bool, bool),

@@ -61,14 +61,18 @@ impl cuts::Manner for Manner {
 
 /// A stream that blocks unless it has a time limit: then it says so at once, and has waited for nothing.
 #[derive(Clone)]
-struct Faulty {
+pub(crate) struct Faulty {
     transport: Arc<Mutex<Transport>>,
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
 }
 
 impl Faulty {
-    fn transport(&self) -> MutexGuard<'_, Transport> {
+    pub(crate) fn new(transport: Transport) -> Self {
+        Self { transport: Arc::new(Mutex::new(transport)), read_timeout: None, write_timeout: None }
+    }
+
+    pub(crate) fn transport(&self) -> MutexGuard<'_, Transport> {
         self.transport.lock().unwrap()
     }
 
@@ -102,8 +106,7 @@ impl Write for Faulty {
 
 impl Stream for Faulty {
     fn shutdown_write(&mut self) -> io::Result<()> {
-        self.transport().shut();
-        Ok(())
+        Ok(self.within(self.write_timeout).shut()?)
     }
 
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
@@ -137,12 +140,12 @@ impl SplitStream for Faulty {
 
 /// The two ways to hold a connection.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
-enum Held {
-    Whole(WebSocket<Faulty>),
+enum Held<S> {
+    Whole(WebSocket<S>),
     Halves(Reader<Faulty>, Writer<Faulty>),
 }
 
-impl Held {
+impl<S: Stream> Held<S> {
     fn read(&mut self, in_pieces: bool) -> Result<Option<OwnedMessage>, Error> {
         match self {
             Self::Whole(ws) => {
@@ -182,7 +185,7 @@ fn may_be_repeated(error: &Error) -> bool {
     matches!(error, Error::Io(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
 }
 
-fn read_pieces(ws: &mut WebSocket<Faulty>) -> Result<Option<OwnedMessage>, Error> {
+fn read_pieces(ws: &mut WebSocket<impl Stream>) -> Result<Option<OwnedMessage>, Error> {
     let mut bytes = Vec::new();
     let mut tries = 0;
     loop {
@@ -213,7 +216,7 @@ const TIMEOUTS: Timeouts = Timeouts { end: Some(Duration::from_secs(3600)), ..Ti
 /// More than any program puts off.
 const TRIES: usize = 1_000_000;
 
-fn open(conversation: &Conversation, stream: Faulty, manner: Manner) -> Result<WebSocket<Faulty>, String> {
+fn open<S: Stream>(conversation: &Conversation, stream: S, manner: Manner) -> Result<WebSocket<S>, String> {
     match conversation.side() {
         Side::Server => {
             let options = AcceptOptions::new().origins(OriginPolicy::Any).timeouts(TIMEOUTS);
@@ -232,9 +235,16 @@ fn open(conversation: &Conversation, stream: Faulty, manner: Manner) -> Result<W
 
 /// Has the conversation over a transport with these faults.
 fn run(conversation: &Conversation, program: &Program, manner: Manner) -> Story {
-    let transport = Transport::new(conversation.side(), REQUEST, conversation.frames(), program.clone());
-    let stream = Faulty { transport: Arc::new(Mutex::new(transport)), read_timeout: None, write_timeout: None };
-    let opened = open(conversation, stream.clone(), manner);
+    let stream = Faulty::new(Transport::new(conversation.side(), REQUEST, conversation.frames(), program.clone()));
+    tell(conversation, &stream, stream.clone(), manner)
+}
+
+/// Has it over `stream`, below which `faulty` lies.
+pub(crate) fn tell<S>(conversation: &Conversation, faulty: &Faulty, stream: S, manner: Manner) -> Story
+where
+    S: SplitStream<Raw = Faulty>,
+{
+    let opened = open(conversation, stream, manner);
     let (mut received, mut endings, mut error, mut not_opened) = (Vec::new(), Vec::new(), None, Vec::new());
     let mut is_finished = true;
     match opened {
@@ -282,7 +292,7 @@ fn run(conversation: &Conversation, program: &Program, manner: Manner) -> Story 
                 }
             }
             // Told again, it is the same, and the transport is left alone.
-            let calls = stream.transport().calls_behind_end();
+            let calls = faulty.transport().calls_behind_end();
             for _ in 0..3 {
                 match held.read(in_pieces) {
                     Ok(None) => assert!(endings[0].is_clean()),
@@ -291,11 +301,11 @@ fn run(conversation: &Conversation, program: &Program, manner: Manner) -> Story 
                 }
             }
             assert!(
-                !is_finished || stream.transport().calls_behind_end() == calls,
+                !is_finished || faulty.transport().calls_behind_end() == calls,
                 "an end that was told is no matter of the stream's"
             );
         }
     }
-    let transport = stream.transport().clone();
+    let transport = faulty.transport().clone();
     Story { not_opened, received, endings, error, is_finished, transport }
 }

@@ -1,6 +1,8 @@
 //! Connections over blocking transports that delay, split and interrupt, and that break at every byte and at every call.
 
 mod faulty;
+#[cfg(feature = "tls")]
+mod tls;
 
 use proptest::prelude::*;
 use sansocket_testkit::Side;
@@ -26,7 +28,7 @@ fn a_call_that_fails_is_told_once_whichever_it_is() {
 }
 
 /// Turns that lose nothing, not all of which put a call off.
-fn turns() -> impl Strategy<Value = [Vec<Turn>; 3]> {
+fn turns() -> impl Strategy<Value = [Vec<Turn>; 4]> {
     let turn = prop_oneof![
         3 => (1_usize..40).prop_map(Turn::UpTo),
         2 => (40_usize..3000).prop_map(Turn::UpTo),
@@ -40,7 +42,7 @@ fn turns() -> impl Strategy<Value = [Vec<Turn>; 3]> {
             turns
         })
     };
-    [some(), some(), some()]
+    [some(), some(), some(), some()]
 }
 
 proptest! {

@@ -1,5 +1,6 @@
 //! How a transport ends.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -75,7 +76,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             },
             End::ShuttingDown => {
                 let Self { waiters, stream, .. } = self;
-                let _ = ready!(waiters.poll(Task::Reader, cx, |cx| Pin::new(stream).poll_shutdown(cx)));
+                while let Err(error) =
+                    ready!(waiters.poll(Task::Reader, cx, |cx| Pin::new(&mut *stream).poll_shutdown(cx)))
+                    && error.kind() == io::ErrorKind::Interrupted
+                {
+                    // A signal is no reason to keep the peer waiting for the end.
+                }
                 // RFC 6455, 7.1.1: the server closes first. The descriptor goes with the WebSocket; the peer sees the end now.
                 if step == NextStep::CloseAfterFlush { End::Over } else { End::Draining(0) }
             }

@@ -121,9 +121,9 @@ impl AsyncWrite for Faulty {
         Self::polled(flushed, cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.transport().shut();
-        Poll::Ready(Ok(()))
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut = self.transport().shut();
+        Self::polled(shut, cx)
     }
 }
 

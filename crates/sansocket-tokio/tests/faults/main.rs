@@ -29,7 +29,7 @@ fn a_call_that_fails_is_told_once_whichever_it_is() {
 }
 
 /// Turns that lose nothing, not all of which put a call off.
-fn turns() -> impl Strategy<Value = [Vec<Turn>; 3]> {
+fn turns() -> impl Strategy<Value = [Vec<Turn>; 4]> {
     let turn = prop_oneof![
         3 => (1_usize..40).prop_map(Turn::UpTo),
         2 => (40_usize..3000).prop_map(Turn::UpTo),
@@ -43,7 +43,7 @@ fn turns() -> impl Strategy<Value = [Vec<Turn>; 3]> {
             turns
         })
     };
-    [some(), some(), some()]
+    [some(), some(), some(), some()]
 }
 
 proptest! {

@@ -1,0 +1,129 @@
+//! The same below TLS.
+
+use std::io::{self, ErrorKind, Read, Write};
+
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
+use proptest::prelude::*;
+use sansocket_mio::{Stream, TlsStream};
+use sansocket_testkit::Side;
+use sansocket_testkit::conversation::{Conversation, REQUEST, Story};
+use sansocket_testkit::cuts::{self, Manner as _};
+use sansocket_testkit::faults::{Program, Transport};
+use sansocket_testkit::tls::{acceptor, connector};
+
+use crate::faulty::{Faulty, Manner, tell};
+use crate::turns;
+
+#[derive(Clone, Copy, Debug)]
+struct Secured(Manner);
+
+impl cuts::Manner for Secured {
+    const COMPRESSES: bool = Manner::COMPRESSES;
+    const TELLS_CONTROLS: bool = Manner::TELLS_CONTROLS;
+    const LOST: ErrorKind = Manner::LOST;
+    const STEP: usize = 61;
+
+    fn all() -> Vec<Self> {
+        Manner::all().into_iter().map(Self).collect()
+    }
+
+    fn closes(self) -> bool {
+        self.0.closes
+    }
+
+    fn run(self, conversation: &Conversation, program: &Program) -> Story {
+        let side = conversation.side();
+        let transport = Transport::new(side, REQUEST, conversation.frames(), program.clone()).secured(side);
+        let faulty = Faulty::new(transport, self.0);
+        let stream = match side {
+            Side::Server => TlsStream::accept(acceptor(), faulty.clone()),
+            Side::Client => TlsStream::connect(connector(), faulty.clone(), "localhost"),
+        };
+        tell(conversation, &faulty, stream.unwrap(), self.0)
+    }
+}
+
+#[test]
+fn a_transport_below_tls_that_ends_or_fails_behind_bytes_received_is_told_once() {
+    cuts::at_each_byte_received::<Secured>();
+}
+
+#[test]
+fn a_transport_below_tls_that_fails_behind_bytes_sent_is_told_once() {
+    cuts::at_each_byte_sent::<Secured>();
+}
+
+#[test]
+fn a_call_below_tls_that_fails_is_told_once_whichever_it_is() {
+    cuts::at_each_call::<Secured>();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn delays_splits_and_interruptions_below_tls_change_nothing(
+        turns in turns(),
+        is_server: bool,
+        longest in prop_oneof![Just(600_usize), Just(5000), Just(20_000)],
+        buffer in prop_oneof![Just(430_usize), Just(700), Just(16 << 10)],
+        whole in prop_oneof![Just(usize::MAX), Just(150)],
+        closes: bool,
+    ) {
+        let conversation = Conversation::new(Side::BOTH[usize::from(is_server)], longest, Secured::COMPRESSES);
+        let manner = Secured(Manner { buffer, vectored: false, whole, closes });
+        let without = manner.run_whole(&conversation);
+        let story = manner.run(&conversation, &Program { turns, cut: None });
+        story.expect_same(&without, &conversation);
+    }
+}
+
+/// A stream that takes nothing, and says so.
+struct Full {
+    writes: usize,
+}
+
+impl Read for Full {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        unreachable!("the peer has nothing to answer")
+    }
+}
+
+impl Write for Full {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        self.writes += 1;
+        assert!(self.writes < 100, "it spins");
+        Ok(0)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Source for Full {
+    fn register(&mut self, _: &Registry, _: Token, _: Interest) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn reregister(&mut self, _: &Registry, _: Token, _: Interest) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn deregister(&mut self, _: &Registry) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Full {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_stream_below_tls_that_takes_nothing_has_no_room_as_one_without_tls() {
+    let mut stream = TlsStream::connect(connector(), Full { writes: 0 }, "localhost").unwrap();
+    assert_eq!(stream.flush().unwrap_err().kind(), ErrorKind::WouldBlock);
+}
