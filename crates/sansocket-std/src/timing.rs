@@ -232,9 +232,13 @@ pub(crate) fn is_gone(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use sansocket::{Connection, Either, Limits, Negotiated};
+    use std::io::{Read, Write};
+
+    use sansocket::{Connection, Either, Limits, Negotiated, ProtocolError};
+    use sansocket_stream::Error;
 
     use super::*;
+    use crate::{AcceptOptions, WebSocket};
 
     /// The default time before a ping, and for its answer.
     const PAUSE: Duration = Duration::from_secs(30);
@@ -267,5 +271,57 @@ mod tests {
         assert_eq!(timing.next_wait(None, &engine), Some(SHORTEST));
         assert!(matches!(timing.waited(start, None, &mut engine, &mut out), Waited::Expired));
         assert!(!engine.may_send());
+    }
+
+    /// A stream that does not block.
+    #[derive(Default)]
+    struct Silent {
+        incoming: Vec<u8>,
+        written: Vec<u8>,
+    }
+
+    impl Read for Silent {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.incoming.is_empty() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let count = self.incoming.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&self.incoming[..count]);
+            self.incoming.drain(..count);
+            Ok(count)
+        }
+    }
+
+    impl Write for Silent {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.written.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Stream for Silent {}
+
+    #[test]
+    fn a_connection_whose_pong_came_in_a_pause_is_kept_and_a_silent_one_is_not() {
+        let mut ws = AcceptOptions::new().upgraded(Silent::default(), Negotiated::default(), b"").unwrap();
+        let would_block = |ws: &mut WebSocket<Silent>| {
+            let read = ws.read();
+            matches!(read, Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock)
+        };
+        pause(&mut ws.receiver.timing);
+        assert!(would_block(&mut ws));
+        assert_eq!(ws.stream().written, [0x89, 0]);
+        ws.stream_mut().incoming.extend([0x8A, 0x80, 0, 0, 0, 0]);
+        pause(&mut ws.receiver.timing);
+        assert!(would_block(&mut ws));
+        assert_eq!(ws.stream().written, [0x89, 0]);
+        pause(&mut ws.receiver.timing);
+        assert!(would_block(&mut ws));
+        pause(&mut ws.receiver.timing);
+        assert!(matches!(ws.read(), Err(Error::Violation(ProtocolError::PongTimeout))));
     }
 }
