@@ -66,7 +66,7 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty() && !self.fails && !self.reads
     }
 }

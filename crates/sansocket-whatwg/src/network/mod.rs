@@ -8,6 +8,8 @@
 //! 2. No code of the owner's runs here, but for wakers and for a TLS verifier of its own.
 
 mod connection;
+#[cfg(test)]
+mod faulty;
 mod race;
 mod reactor;
 mod resolver;

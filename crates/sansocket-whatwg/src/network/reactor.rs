@@ -36,7 +36,7 @@ pub(super) struct Reactor {
     waiting_rounds: Option<usize>,
     /// When which connection has to be asked.
     deadlines: BTreeSet<(Instant, Id)>,
-    shared: Shared,
+    pub(super) shared: Shared,
 }
 
 /// What connections share.
@@ -69,7 +69,7 @@ impl Reactor {
         Ok(mailbox)
     }
 
-    fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let mailbox = Arc::new(Mailbox { letters: Mutex::default(), waker });

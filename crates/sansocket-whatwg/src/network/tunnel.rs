@@ -16,8 +16,8 @@ const LONGEST_INTERIM: usize = 1024 * 1024;
 
 /// A tunnel that is being made.
 #[derive(Debug)]
-pub(super) struct Tunnel {
-    stream: TcpStream,
+pub(super) struct Tunnel<S = TcpStream> {
+    stream: S,
     /// The request, and how much of it was written.
     request: Vec<u8>,
     written: usize,
@@ -26,8 +26,8 @@ pub(super) struct Tunnel {
     interim: usize,
 }
 
-impl Tunnel {
-    pub(super) fn new(stream: TcpStream, proxy: &Proxy, plan: &Plan) -> Self {
+impl<S: Read + Write> Tunnel<S> {
+    pub(super) fn new(stream: S, proxy: &Proxy, plan: &Plan) -> Self {
         let target = format!("{}:{}", plan.host, plan.port);
         let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
         if let Some(authorization) = &proxy.authorization {
@@ -77,7 +77,7 @@ impl Tunnel {
     }
 
     /// The stream, once the tunnel is there.
-    pub(super) fn into_stream(self) -> TcpStream {
+    pub(super) fn into_stream(self) -> S {
         self.stream
     }
 
@@ -93,5 +93,85 @@ impl Tunnel {
         let count = self.stream.read(&mut chunk)?;
         self.answer.extend_from_slice(&chunk[..count]);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sansocket_testkit::Side;
+    use sansocket_testkit::faults::{Break, Call, Point, Program, Transport, Turn};
+    use url::Host;
+
+    use super::*;
+    use crate::network::faulty::{Faulty, plan};
+
+    const ANSWER: &[u8] =
+        b"HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\nHTTP/1.1 200 Connection established\r\nVia: 1.1 proxy\r\n\r\n";
+
+    /// Digs through a socket with faults, woken where something has changed. Gives the outcome, and all that was written.
+    fn dig(answer: &[u8], program: Program) -> (Result<(), ErrorKind>, Vec<u8>) {
+        let transport = Transport::new(Side::Server, answer, &[], program);
+        let proxy = Proxy { host: Host::Domain("proxy.invalid".to_owned()), port: 3128, authorization: None };
+        let mut tunnel = Tunnel::new(Faulty::new(transport), &proxy, &plan(false));
+        let mut outcome = tunnel.go_on();
+        for _ in 0..10_000 {
+            if !matches!(outcome, Ok(false)) {
+                break;
+            }
+            assert!(tunnel.stream.event().is_some(), "nothing wakes it any more");
+            outcome = tunnel.go_on();
+        }
+        let outcome = match outcome {
+            Ok(true) => Ok(()),
+            Err(ProxyError::Io(error)) => Err(error.kind()),
+            outcome => panic!("{outcome:?}"),
+        };
+        (outcome, tunnel.into_stream().transport.written().to_vec())
+    }
+
+    fn program(reads: &[Turn], writes: &[Turn]) -> Program {
+        let mut program = Program::default();
+        program.turns[Call::Read as usize] = reads.to_vec();
+        program.turns[Call::Write as usize] = writes.to_vec();
+        program
+    }
+
+    #[test]
+    fn a_tunnel_is_made_however_the_answer_and_the_request_are_split_and_put_off() {
+        let (opened, request) = dig(ANSWER, Program::default());
+        assert_eq!(opened, Ok(()));
+        assert_eq!(request, b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n");
+        let long = format!("HTTP/1.1 200 OK\r\nVia: {}\r\n\r\n", "x".repeat(5000));
+        assert_eq!(dig(long.as_bytes(), Program::default()), (Ok(()), request.clone()));
+        let byte = Turn::UpTo(1);
+        for len in 1..=ANSWER.len() {
+            let piece = Turn::UpTo(len);
+            for turns in [&[byte, Turn::Later][..], &[Turn::Later, piece], &[Turn::Interrupted, piece, Turn::Later]] {
+                assert_eq!(dig(ANSWER, program(&[piece, Turn::Later], turns)), (Ok(()), request.clone()));
+                assert_eq!(dig(ANSWER, program(turns, &[piece, Turn::Later])), (Ok(()), request.clone()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_ends_or_fails_behind_any_byte_or_call_makes_no_tunnel() {
+        let bytewise = || program(&[Turn::UpTo(1), Turn::Later], &[Turn::UpTo(1), Turn::Later]);
+        let (_, request) = dig(ANSWER, bytewise());
+        let points = (0..ANSWER.len()).map(Point::Received).chain((0..request.len()).map(Point::Sent));
+        // Two calls for each byte.
+        let points = points.chain((0..2 * ANSWER.len() - 1).map(|at| Point::Call(Call::Read, at)));
+        for point in points.chain((0..2 * request.len() - 1).map(|at| Point::Call(Call::Write, at))) {
+            let reset = ErrorKind::ConnectionReset;
+            for (how, told) in
+                [(Break::End, ErrorKind::UnexpectedEof), (Break::Once(reset), reset), (Break::ForEver(reset), reset)]
+            {
+                if how == Break::End && matches!(point, Point::Sent(_) | Point::Call(Call::Write, _)) {
+                    continue;
+                }
+                let (outcome, written) = dig(ANSWER, Program { cut: Some((point, how)), ..bytewise() });
+                assert_eq!(outcome, Err(told), "{point:?}, {how:?}");
+                assert!(request.starts_with(&written));
+            }
+        }
     }
 }

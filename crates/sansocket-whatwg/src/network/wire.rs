@@ -1,5 +1,8 @@
 //! A connection that speaks WebSocket: what comes goes to the object as tasks, what the object wants sent goes to the socket.
 
+#[cfg(test)]
+mod faults;
+
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
@@ -9,7 +12,7 @@ use std::time::Instant;
 use mio::event::Event as Readiness;
 use sansocket::handshake::{ClientRequest, Response, ResponseError, Uri};
 use sansocket::{CloseCode, EndedBy, Ending, Limits};
-use sansocket_mio::{Driver, Event, OpenError, Received, Sent, Turn};
+use sansocket_mio::{Driver, Event, OpenError, Received, Sent, Stream, Turn};
 
 use super::reactor::Shared;
 use super::socket::Socket;
@@ -28,8 +31,8 @@ const BATCH: usize = 256 * 1024;
 const MESSAGE: usize = 16;
 
 /// One of the adapter's drivers, and what there is to be sent.
-pub(super) struct Wire {
-    driver: Driver<Socket>,
+pub(super) struct Wire<S = Socket> {
+    driver: Driver<S>,
     id: Id,
     compresses: bool,
     message_limit: u64,
@@ -63,9 +66,9 @@ enum Ended {
     Told(Instant),
 }
 
-impl Wire {
+impl<S: Stream> Wire<S> {
     /// Writes the request over a socket that is connected.
-    pub(super) fn start(socket: Socket, id: Id, plan: &Plan, shared: &mut Shared) -> io::Result<Self> {
+    pub(super) fn start(socket: S, id: Id, plan: &Plan, shared: &mut Shared) -> io::Result<Self> {
         let invalid = |error: &dyn std::error::Error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string());
         let uri = Uri::from_url(&plan.uri).map_err(|error| invalid(&error))?;
         let protocols: Vec<_> = plan.protocols.as_slice().iter().map(|protocol| &protocol[..]).collect();
@@ -163,7 +166,7 @@ impl Wire {
         self.turn(shared, object, |_| ());
     }
 
-    fn turn(&mut self, shared: &mut Shared, object: &Object, begin: impl FnOnce(&mut Turn<'_, Socket>)) {
+    fn turn(&mut self, shared: &mut Shared, object: &Object, begin: impl FnOnce(&mut Turn<'_, S>)) {
         let now = shared.now;
         let (common, buffer) = shared.common(self.compresses);
         let mut turn = self.driver.turn(common);
@@ -309,7 +312,12 @@ fn open(response: &Response<'_>, object: &Object) {
 }
 
 /// Sends what there is, until the driver has enough of it. Gives whether it has sent something.
-fn send(turn: &mut Turn<'_, Socket>, orders: &mut VecDeque<Order>, begun: &mut usize, under_way: &mut u64) -> bool {
+fn send<S: Stream>(
+    turn: &mut Turn<'_, S>,
+    orders: &mut VecDeque<Order>,
+    begun: &mut usize,
+    under_way: &mut u64,
+) -> bool {
     let mut has_sent = false;
     let mut given = 0;
     if turn.driver().is_opening() {

@@ -184,9 +184,16 @@ fn what_is_no_answer_to_connect_fails() {
         let failure = socket.failure().unwrap();
         assert!(matches!(failure, Failure::Proxy(ProxyError::Malformed)), "{}: {failure:?}", answer.escape_ascii());
     }
-    for answer in [&b""[..], b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"] {
-        let error = assert_refused(answer);
-        assert!(matches!(error, ProxyError::Io(_)), "{}: {error:?}", answer.escape_ascii());
+}
+
+#[test]
+fn a_proxy_that_ends_the_connection_inside_of_its_answer_fails() {
+    let interim = format!("HTTP/1.1 103 Early Hints\r\n\r\n{FINE}");
+    for answer in [FINE, &interim] {
+        for at in 0..answer.len() {
+            let error = assert_refused(&answer.as_bytes()[..at]);
+            assert!(matches!(error, ProxyError::Io(_)), "behind {at} bytes: {error:?}");
+        }
     }
 }
 
