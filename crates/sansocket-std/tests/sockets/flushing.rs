@@ -160,6 +160,7 @@ fn an_end_is_the_same_however_often_it_is_asked_for() {
             let closed = ws.close(None, "");
             assert_eq!(closed.is_ok(), first.1.is_clean(), "{closed:?}");
             assert_eq!((format!("{:?}", ws.read()), ws.ending().unwrap()), first);
+            assert!(matches!(ws.send("late"), Err(Error::Send(SendError::Closing))));
         }
     }
 }
