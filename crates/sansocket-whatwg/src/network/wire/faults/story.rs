@@ -164,7 +164,7 @@ impl Owner {
     }
 }
 
-/// Bytes that say where they are, and that no compression makes much shorter.
+/// Bytes that say where they are.
 fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at * 31 + at / 251 * 7).to_le_bytes()[0]).collect()
 }
