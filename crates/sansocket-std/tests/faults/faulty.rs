@@ -139,10 +139,9 @@ impl SplitStream for Faulty {
 }
 
 /// The two ways to hold a connection.
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Held<S> {
-    Whole(WebSocket<S>),
-    Halves(Reader<Faulty>, Writer<Faulty>),
+    Whole(Box<WebSocket<S>>),
+    Halves(Box<Reader<Faulty>>, Writer<Faulty>),
 }
 
 impl<S: Stream> Held<S> {
@@ -255,9 +254,9 @@ where
             let mut held = match manner.how {
                 How::Halves => {
                     let (reader, writer) = ws.split().unwrap();
-                    Held::Halves(reader, writer)
+                    Held::Halves(Box::new(reader), writer)
                 }
-                _ => Held::Whole(ws),
+                _ => Held::Whole(Box::new(ws)),
             };
             let in_pieces = matches!(manner.how, How::Pieces);
             let mut tries = 0;
