@@ -1,4 +1,4 @@
-//! Headers of frames, any fields, any bytes. What must hold is in `sansocket_fuzz::pair`.
+//! Headers of frames, any fields, any bytes. What must hold is in `sansocket_fuzz::frames`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Heads that somebody else has parsed, and the same in bytes. What must hold is in `sansocket_fuzz::pair`.
+//! Heads that somebody else has parsed, and the same in bytes. What must hold is in `sansocket_fuzz::heads`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Subprotocols and extensions, offered and chosen. What must hold is in `sansocket_fuzz::pair`.
+//! Subprotocols and extensions, offered and chosen. What must hold is in `sansocket_fuzz::lists`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A server's handshake, any bytes, any chunks. What must hold is in `sansocket_fuzz::pair`.
+//! A server's handshake, any bytes, any chunks. What must hold is in `sansocket_fuzz::request`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A client's handshake, any bytes, any chunks. What must hold is in `sansocket_fuzz::pair`.
+//! A client's handshake, any bytes, any chunks. What must hold is in `sansocket_fuzz::response`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A text message, any bytes, any frames, any chunks. What must hold is in `sansocket_fuzz::pair`.
+//! A text message, any bytes, any frames, any chunks. What must hold is in `sansocket_fuzz::text`.
 
 #![no_main]
 

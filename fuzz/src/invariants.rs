@@ -2,19 +2,24 @@
 //! borrows little.
 
 use allocation_counter::measure;
-use sansocket::steps;
+use sansocket::handshake::HeadLimits;
+use sansocket::{MAX_HEADER, steps};
 
-/// Steps that a call may take whatever it is given: a cut header is joined, a row of subprotocols is looked through.
-const CALL: u64 = 64;
+/// Steps that a call may take to join a frame's header that was cut, and to read it. Where heads are read, calls are worth nothing.
+const CALL: u64 = 2 * MAX_HEADER as u64;
 
-/// How often a byte of a head may be passed over: once for each header that is looked for, and for what is made of them.
-pub(crate) const HEAD: u64 = 48;
+/// How often a byte of a head may be passed over: fifteen times as it comes and for the headers that are looked for, and as often again in a
+/// row of a hundred short subprotocols, each of which is held against those in front.
+pub(crate) const HEAD: u64 = 30;
 
-/// The most bytes of an answer that is written into a head, but for what it takes from the request.
-pub(crate) const MAX_ANSWER: usize = 512;
+/// Bytes of memory for each header line, while a head is looked at: two slices.
+const FOR_A_LINE: usize = 4 * size_of::<usize>();
 
 /// How often a byte of a frame may be passed over: unmasked, validated, kept where it was cut.
-pub(crate) const FRAME: u64 = 4;
+pub(crate) const FRAME: u64 = 3;
+
+/// The same where the testkit asks before each call what is ahead: twice it joins a header and reads it, for two bytes or more.
+pub(crate) const ASKED: u64 = FRAME + CALL;
 
 /// The engine's work since this was made.
 pub(crate) struct Work(u64);
@@ -25,7 +30,7 @@ impl Work {
         Self(steps::taken())
     }
 
-    /// Holds the engine to at most `factor` steps for each byte that came in or went out in so many calls.
+    /// Holds the engine to at most `factor` steps for each byte that came in or went out, and [`CALL`] for each call.
     pub(crate) fn check(&self, factor: u64, bytes: usize, calls: usize) {
         let taken = steps::taken() - self.0;
         let most = factor * bytes as u64 + CALL * calls as u64;
@@ -33,11 +38,11 @@ impl Work {
     }
 }
 
-/// Makes one call over so many bytes, and holds it to at most `factor` steps for each of them.
+/// Makes one call over so many bytes, and holds it to at most `factor` steps for each of them and none besides.
 pub(crate) fn is_linear<R>(factor: u64, bytes: usize, act: impl FnOnce() -> R) -> R {
     let work = Work::begin();
     let result = act();
-    work.check(factor, bytes, 1);
+    work.check(factor, bytes, 0);
     result
 }
 
@@ -48,6 +53,11 @@ pub(crate) fn borrows_at_most<R>(most: usize, act: impl FnOnce() -> R) -> R {
     assert_eq!(memory.bytes_current, 0, "memory was kept");
     assert!(memory.bytes_max <= most as u64, "{} bytes of memory, at most {most}", memory.bytes_max);
     result.expect("it was just called")
+}
+
+/// The most memory that may be borrowed to look at a head.
+pub(crate) fn head_memory(head: &[u8], limits: HeadLimits) -> usize {
+    FOR_A_LINE * head.iter().filter(|&&byte| byte == b'\n').count().min(limits.headers)
 }
 
 /// The pieces of `bytes` between the cuts.

@@ -1,6 +1,6 @@
 //! The header of a frame (RFC 6455, section 5.2): read and written here, and nothing else.
 
-use crate::ProtocolError;
+use crate::{ProtocolError, steps};
 
 /// Longest header in bytes: two, eight of extended length, four of masking key.
 pub const MAX_HEADER: usize = 14;
@@ -180,6 +180,7 @@ impl FrameHeader {
             };
             (Some(*key), length_end + 4)
         };
+        steps::count(end);
         Ok(Some((Self { fin, reserved: (first & RESERVED) >> 4, opcode, key, payload_len }, end)))
     }
 
@@ -205,6 +206,7 @@ impl FrameHeader {
             buffer[end..end + 4].copy_from_slice(&key);
             end += 4;
         }
+        steps::count(end);
         &buffer[..end]
     }
 

@@ -1,6 +1,7 @@
 //! Who sends, and what must hold in each call by itself.
 
-use sansocket::deflate::{Compress, Compressor, Pool, PoolLimits, WindowBits};
+use allocation_counter::measure;
+use sansocket::deflate::{Compress, Compressor, Config, Pool, PoolLimits, WindowBits};
 use sansocket::{
     BoundedOutput, Client, Connection, Either, Kind, Limits, Message as Sent, Negotiated, Prepared, SendError,
 };
@@ -48,6 +49,8 @@ struct Writer<'c> {
     compressor: Compressor,
     /// Where that borrows from.
     pool: Pool,
+    /// Bytes of memory that the pool and the compressor hold.
+    held: i64,
     /// Whether the message under way is compressed.
     is_compressing: bool,
     /// What was written.
@@ -68,6 +71,7 @@ impl<'c> Writer<'c> {
             connection: Connection::new(role, Negotiated::new(Some(parameters)), Limits::DEFAULT),
             compressor: Compressor::new(parameters, case.writer == Side::Server, &case.config, &pool),
             pool,
+            held: 0,
             is_compressing: false,
             written: Written::default(),
         }
@@ -76,11 +80,14 @@ impl<'c> Writer<'c> {
     /// Sends one thing.
     fn step(&mut self, step: &Step) {
         let before = self.written.wire.len();
-        let work = Work::begin();
-        let result = self.call(step);
-        // Twice: what gets no shorter is sent as it is.
-        work.check(2 * FRAME, step.bytes().len() + most_bytes(step), 1);
+        self.written.wire.reserve(most_bytes(step));
+        let (mut result, work) = (Ok(()), Work::begin());
+        let memory = measure(|| result = self.call(step));
         let new = self.written.wire[before..].to_vec();
+        // What was made and is not sent has been no longer than it may be, and what gets no shorter is sent as it is.
+        work.check(FRAME, step.bytes().len() + if result.is_ok() { new.len() } else { most_bytes(step) }, 1);
+        self.check_memory(step, self.held + memory.bytes_max as i64);
+        self.held += memory.bytes_current;
         match (self.foretell(step), result) {
             (Ok(()), Ok(())) => self.note(step, &split_frames(self.case.writer, &new)),
             (Ok(()), Err(SendError::NoRoom)) => {
@@ -97,6 +104,18 @@ impl<'c> Writer<'c> {
                 assert_eq!(new, [], "a call that failed has written");
             }
         }
+    }
+
+    /// One compressor is all that is held, whatever is sent; a message that is prepared has one of its own, and is there twice.
+    fn check_memory(&self, step: &Step, held: i64) {
+        let Config { memory_level, .. } = self.case.config;
+        // docs/compression.md has a table of this.
+        let compressor = (149 << 10) + (4 << self.case.window.bits.get()) + (448 << memory_level.clamp(1, 9));
+        let prepared = match step.send {
+            Send::Prepared(..) => compressor + 4 * most_bytes(step) as i64,
+            _ => 0,
+        };
+        assert!(held <= compressor + prepared, "{held} bytes of memory, a compressor has {compressor}");
     }
 
     /// Makes the call.

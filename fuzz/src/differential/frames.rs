@@ -7,6 +7,7 @@ use tungstenite::{Error, WebSocket};
 
 use super::Difference;
 use super::wire::Wire;
+use crate::invariants::{ASKED, Work};
 
 /// What tungstenite makes of a code that must not travel.
 const BAD_CODE: (u16, &str) = (1002, "Protocol violation");
@@ -90,7 +91,9 @@ fn ours(reader: Side, limit: usize, bytes: &[u8]) -> (Read, Option<ProtocolError
         Side::Client => Either::Client(Client::new(Keys::default())),
     };
     let limits = Limits { message: limit as u64, ..Limits::UNLIMITED };
+    let work = Work::begin();
     let fed = feed_whole(Connection::new(role, Negotiated::default(), limits), bytes);
+    work.check(ASKED, bytes.len() + fed.output.len(), 1);
     let end = match fed.transcript.end {
         End::Open(_) => Ended::Open,
         End::Closed { code, reason } => Ended::Closed(code.map(|code| (code, reason))),

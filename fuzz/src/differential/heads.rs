@@ -1,8 +1,8 @@
 //! Heads of the opening handshake.
 
 use sansocket::handshake::{
-    Accept, ClientRequest, HeadLimits, OriginPolicy, RequestError, RequestProgress, ResponseError, ResponseProgress,
-    ServerHandshake, Uri,
+    Accept, ClientRequest, HeadLimits, MAX_REFUSAL, OriginPolicy, RequestError, RequestProgress, ResponseError,
+    ResponseProgress, ServerHandshake, Uri,
 };
 use tungstenite::error::{ProtocolError, SubProtocolError};
 use tungstenite::handshake::HandshakeError;
@@ -11,6 +11,7 @@ use tungstenite::{Error, accept};
 
 use super::Difference;
 use super::wire::Wire;
+use crate::invariants::{HEAD, Work, borrows_at_most, head_memory, is_linear};
 
 /// The RFC's example: these are the bytes of `dGhlIHNhbXBsZSBub25jZQ==`.
 const NONCE: [u8; 16] = *b"the sample nonce";
@@ -93,9 +94,11 @@ pub(super) fn compare_responses(protocols: bool, bytes: &[u8]) -> Option<Differe
 
 /// What we make of a request.
 fn our_request(bytes: &[u8]) -> Verdict<RequestError> {
-    let mut out = Vec::new();
+    let (mut out, work) = (Vec::with_capacity(MAX_REFUSAL), Work::begin());
     let mut handshake = ServerHandshake::new().limits(LIMITS).origins(OriginPolicy::Any);
-    match handshake.receive(bytes, &mut out) {
+    let progress = borrows_at_most(head_memory(bytes, LIMITS), || handshake.receive(bytes, &mut out));
+    work.check(HEAD, bytes.len() + out.len(), 0);
+    match progress {
         RequestProgress::Incomplete => Verdict::Incomplete,
         RequestProgress::Refused(error) => Verdict::Refused(error),
         RequestProgress::Request(request) => {
@@ -115,7 +118,9 @@ fn our_response(protocols: bool, bytes: &[u8]) -> Verdict<Option<ResponseError>>
     let uri = Uri::parse("ws://example.com/").expect("it is one");
     let offered = if protocols { &PROTOCOLS[..] } else { &[] };
     let request = ClientRequest::new(&uri).protocols(offered).limits(LIMITS);
-    match request.start(NONCE, &mut Vec::new()).expect("it is a good one").receive(bytes) {
+    let mut handshake = request.start(NONCE, &mut Vec::new()).expect("it is a good one");
+    let receive = || borrows_at_most(head_memory(bytes, LIMITS), || handshake.receive(bytes));
+    match is_linear(HEAD, bytes.len(), receive) {
         ResponseProgress::Incomplete => Verdict::Incomplete,
         ResponseProgress::Accepted(_) => Verdict::Taken(String::new()),
         ResponseProgress::Refused(_) => Verdict::Refused(None),

@@ -4,7 +4,8 @@
 //!
 //! 1. a header is read as the naive reader does, and refused for the same reason, at the first byte that tells;
 //! 2. what was read is written as it was, and what was written is read as it was meant;
-//! 3. an encoded header is the testkit's, for every opcode, length and key.
+//! 3. an encoded header is the testkit's, for every opcode, length and key;
+//! 4. neither takes memory, nor looks at a byte twice.
 //!
 //! The input's layout:
 //!
@@ -20,7 +21,7 @@ use sansocket::{FrameHeader, MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode, ProtocolEr
 use sansocket_testkit::Frame;
 
 use crate::bytes::{byte, key};
-use crate::invariants::borrows_at_most;
+use crate::invariants::{borrows_at_most, is_linear};
 
 /// All opcodes, with their bits.
 const OPCODES: [(Opcode, u8); 6] = [
@@ -77,7 +78,7 @@ pub fn check(case: &Case) {
 fn check_written(case: &Case) {
     let header = FrameHeader::new(case.opcode.0, case.fin, case.len, case.key);
     let mut buffer = [0; MAX_HEADER];
-    let written = borrows_at_most(0, || header.encode(&mut buffer));
+    let written = is_linear(1, header.encoded_len(), || borrows_at_most(0, || header.encode(&mut buffer)));
     assert_eq!(FrameHeader::parse(written), Ok(Some((header, written.len()))));
     for end in 0..written.len() {
         assert_eq!(FrameHeader::parse(&written[..end]), Ok(None), "{end} bytes of it");
@@ -91,7 +92,7 @@ fn check_written(case: &Case) {
 
 /// Bytes that are read.
 fn check_read(bytes: &[u8]) {
-    let read = borrows_at_most(0, || FrameHeader::parse(bytes));
+    let read = is_linear(1, bytes.len(), || borrows_at_most(0, || FrameHeader::parse(bytes)));
     let plain = read.map(|read| read.map(|(header, end)| (Fields::of(&header), end)));
     assert_eq!(plain, naive(bytes), "{bytes:02x?}");
     if let Ok(Some((header, end))) = read {

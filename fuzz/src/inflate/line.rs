@@ -27,7 +27,8 @@ pub(crate) fn drive(case: &Case, cuts: &[usize], scratch: usize) -> Outcome {
         start = end;
     }
     // What was made by the call that has failed is not given.
-    work.check(FRAME, line.bytes + line.out.len() + scratch, line.calls + pieces);
+    let lost = line.connection.failure().map_or(0, |_| scratch);
+    work.check(FRAME, line.bytes + line.out.len() + lost, pieces);
     line.end()
 }
 

@@ -31,6 +31,7 @@ use sansocket::deflate::{Parameters, Window, WindowBits};
 use sansocket_testkit::Side;
 
 use crate::bytes::{byte, word};
+use crate::connection::line::Outcome;
 use crate::connection::oracle::hold;
 
 /// Bits of an input's first byte.
@@ -51,7 +52,7 @@ pub mod flags {
 pub const ENOUGH: u64 = 80_000;
 
 /// In how many pieces, at most, a message without a limit comes of its scratch: of more, the fuzzer gets slow, and sees nothing else.
-const PIECES: u64 = 500;
+pub(crate) const PIECES: usize = 500;
 
 /// Streams above this are not fed byte for byte, and their messages not inflated byte for byte: the invariant would be the same, the fuzzer
 /// slow.
@@ -91,7 +92,7 @@ impl<'a> Arbitrary<'a> for Case {
         let window = Window { bits, takeover: has(flags::TAKEOVER) };
         let scratch = 1 + word(u) % 5000;
         let limits = Limits {
-            message: if has(flags::ANY_LENGTH) { ENOUGH.min(PIECES * u64::from(scratch)) } else { message },
+            message: if has(flags::ANY_LENGTH) { ENOUGH.min(PIECES as u64 * u64::from(scratch)) } else { message },
             fragments: if has(flags::ANY_FRAGMENTS) { u32::MAX } else { fragments },
             undefined_close_codes: false,
         };
@@ -103,20 +104,24 @@ impl<'a> Arbitrary<'a> for Case {
     }
 }
 
+/// What comes of the stream, which must not depend on how it is cut nor on how much scratch there is.
+pub(crate) fn outcome(case: &Case) -> Outcome {
+    let whole = line::drive(case, &[], case.scratch);
+    assert_eq!(line::drive(case, &case.cuts, case.scratch), whole, "cut at {:?}", case.cuts);
+    assert_eq!(line::drive(case, &case.cuts, 16 * 1024), whole, "much scratch");
+    let received: usize = whole.transcript.messages().iter().map(|message| message.bytes.len()).sum();
+    if case.bytes.len() <= BYTE_FOR_BYTE && received <= 4 * BYTE_FOR_BYTE {
+        let singles: Vec<_> = (1..case.bytes.len()).collect();
+        assert_eq!(line::drive(case, &singles, 1), whole, "byte for byte");
+    }
+    whole
+}
+
 /// Holds a connection and its decompressor against everything that is promised of them.
 ///
 /// # Panics
 ///
 /// If a promise is broken.
 pub fn check(case: &Case) {
-    let whole = line::drive(case, &[], case.scratch);
-    let expected = oracle::decode(case);
-    hold(case.reader, false, &expected, &whole);
-    assert_eq!(line::drive(case, &case.cuts, case.scratch), whole, "cut at {:?}", case.cuts);
-    assert_eq!(line::drive(case, &case.cuts, 16 * 1024), whole, "much scratch");
-    let received: usize = expected.messages().iter().map(|message| message.bytes.len()).sum();
-    if case.bytes.len() <= BYTE_FOR_BYTE && received <= 4 * BYTE_FOR_BYTE {
-        let singles: Vec<_> = (1..case.bytes.len()).collect();
-        assert_eq!(line::drive(case, &singles, 1), whole, "byte for byte");
-    }
+    hold(case.reader, false, &oracle::decode(case), &outcome(case));
 }

@@ -1,13 +1,15 @@
 //! Two peers, a model of each, and the program that both follow.
 
 use sansocket::{
-    BoundedOutput, CloseCode, Connection, EndedBy, Ending, NextStep, Output, Prepared, ProtocolError, Role, SendError,
+    BoundedOutput, CloseCode, Connection, EndedBy, Ending, MAX_HEADER, NextStep, Output, Prepared, ProtocolError, Role,
+    SendError,
 };
 use sansocket_testkit::{End, Pair, Peer, Side, Transcript};
 
 use super::Case;
 use super::half::Half;
 use super::program::{Action, Send, Step};
+use crate::invariants::{ASKED, FRAME, Work, borrows_at_most};
 
 /// Deliveries behind the program that carry everything there is: a chunk of one byte is grown until there are no more than these.
 const DELIVERIES: usize = 1024;
@@ -184,7 +186,14 @@ fn act<R: Role>(step: &Step, peer: &mut Peer<R>, half: &mut Half, (wire, log): (
     match &step.action {
         Action::Send(send) => {
             let expected = half.send(send, step.room);
-            let result = call(send, &mut peer.connection, &mut BoundedOutput::new(&mut peer.out, limit));
+            peer.out.reserve(send.len() + MAX_HEADER);
+            // A prepared message is a frame of its own, and is copied into it.
+            let most = if let Send::Prepared(text) = send { 3 * (text.len() + MAX_HEADER) + 32 } else { 0 };
+            let work = Work::begin();
+            let result = borrows_at_most(most, || {
+                call(send, &mut peer.connection, &mut BoundedOutput::new(&mut peer.out, limit))
+            });
+            work.check(FRAME, send.len() + peer.out.len() - before, 1);
             assert_eq!(result, expected, "{:?} {step:?}", peer.side());
             assert!(result.is_ok() || peer.out.len() == before, "a call that failed has written");
             if let (Send::Header(_, payload, _), Ok(())) = (send, result) {
@@ -197,7 +206,9 @@ fn act<R: Role>(step: &Step, peer: &mut Peer<R>, half: &mut Half, (wire, log): (
         }
         Action::Deliver(bytes) => {
             let chunk: Vec<_> = wire.drain(..wire.len().min(*bytes)).collect();
+            let work = Work::begin();
             peer.feed(&chunk);
+            work.check(ASKED, chunk.len() + peer.out.len() - before, 1);
             half.read(log, half.delivered + chunk.len());
         }
         Action::Raise(message, fragments) => {

@@ -101,6 +101,16 @@ pub(super) enum Send {
     Close(Option<u16>, String),
 }
 
+impl Send {
+    /// Bytes of its payload, but for a Close's code.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Prepared(text) | Self::Header(_, text, _) | Self::Close(_, text) => text.len(),
+            Self::Binary(bytes) | Self::Part(_, bytes, _) | Self::Ping(bytes) | Self::Pong(bytes) => bytes.len(),
+        }
+    }
+}
+
 /// The program in `u`.
 pub(super) fn read(u: &mut Unstructured<'_>) -> Vec<Step> {
     let mut held = [Vec::new(), Vec::new()];

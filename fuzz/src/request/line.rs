@@ -4,10 +4,7 @@ use sansocket::MAX_REPLY;
 use sansocket::handshake::{MAX_REFUSAL, RequestError, RequestProgress, ServerHandshake};
 
 use super::Case;
-use crate::invariants::{HEAD, Work, borrows_at_most, ends, is_linear};
-
-/// Bytes of memory for each header line, while a head is looked at.
-pub(crate) const FOR_A_LINE: usize = 64;
+use crate::invariants::{HEAD, Work, borrows_at_most, ends, head_memory, is_linear};
 
 /// What must not depend on how the bytes were cut.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,24 +58,21 @@ pub(super) fn handshake(case: &Case) -> ServerHandshake<'static> {
 /// Feeds `bytes`, more of them each time, as the cuts say, and what comes behind the end.
 pub(super) fn drive(case: &Case, bytes: &[u8], cuts: &[usize]) -> Outcome {
     let mut handshake = handshake(case);
-    let lines = bytes.iter().filter(|&&byte| byte == b'\n').count().min(case.limits.headers + 1);
     let mut out =
         Output { bytes: Vec::with_capacity(MAX_REFUSAL), room: if case.no_room { MAX_REPLY } else { MAX_REFUSAL } };
     let mut outcome = Outcome { progress: Progress::Incomplete, output: Vec::new(), at: 0 };
-    let ends = ends(cuts, bytes.len());
-    let calls = ends.len();
-    let work = Work::begin();
-    for end in ends {
+    let (most, work) = (head_memory(bytes, case.limits), Work::begin());
+    for end in ends(cuts, bytes.len()) {
         // Exactly as long as what is there: a sanitizer sees a byte touched behind it.
         let memory: Box<[u8]> = bytes[..end].into();
-        let progress = borrows_at_most(FOR_A_LINE * lines, || handshake.receive(&memory, &mut out));
+        let progress = borrows_at_most(most, || handshake.receive(&memory, &mut out));
+        work.check(HEAD, end + out.bytes.len(), 0);
         outcome.at = end;
         if !matches!(progress, RequestProgress::Incomplete) {
             outcome.progress = is_linear(HEAD, end, || progress.into());
             break;
         }
     }
-    work.check(2 * HEAD, bytes.len() + MAX_REFUSAL, calls);
     match &outcome.progress {
         Progress::Incomplete => assert!(out.bytes.is_empty(), "an answer to no request"),
         // Asked again, it says the same, whatever has come behind the head.

@@ -27,7 +27,6 @@ use sansocket::handshake::{HeadLimits, OriginPolicy};
 
 use crate::bytes::{byte, word};
 use crate::head::{Head, Kind};
-pub(crate) use line::FOR_A_LINE;
 use line::{Progress, drive};
 
 /// Bits of an input's first byte.

@@ -8,7 +8,7 @@ use sansocket::handshake::{
 use super::Case;
 use super::line::{Outcome, Progress, handshake};
 use crate::head::{Naive, is_token};
-use crate::invariants::{HEAD, MAX_ANSWER, is_linear};
+use crate::invariants::{HEAD, Work};
 use crate::lists::naive::Extension;
 
 /// Holds the outcome against the naive reader.
@@ -156,14 +156,16 @@ fn answer(case: &Case) {
         if case.answer & 16 != 0 {
             accept = accept.compression(Policy::TAKEOVER);
         }
-        accept_twice(case, &request, &accept, &mut now, &mut later);
+        accept_twice(&request, &accept, &mut now, &mut later);
     }
     assert_eq!(now, later, "an answer depends on when it is given");
 }
 
 /// Accepts now and later.
-fn accept_twice(case: &Case, request: &Request<'_>, accept: &Accept<'_>, now: &mut Vec<u8>, later: &mut Vec<u8>) {
-    let accepted = is_linear(HEAD, case.bytes.len() + MAX_ANSWER, || request.accept(accept, now));
+fn accept_twice(request: &Request<'_>, accept: &Accept<'_>, now: &mut Vec<u8>, later: &mut Vec<u8>) {
+    let work = Work::begin();
+    let accepted = request.accept(accept, now);
+    work.check(HEAD, request.head_len() + now.len(), 0);
     assert_eq!(request.defer().accept(accept, later), accepted);
     let accepted = accepted.expect("it chooses what was offered");
     let head = Naive::read(now).expect("an answer is a head");

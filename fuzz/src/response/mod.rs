@@ -23,9 +23,9 @@ use sansocket::handshake::{ClientHandshake, ClientRequest, HeadLimits, ResponseE
 
 use crate::bytes::{byte, word};
 use crate::head::{ACCEPT, Head, Kind, Naive};
-use crate::invariants::{HEAD, Work, borrows_at_most, ends};
+use crate::invariants::{HEAD, Work, borrows_at_most, ends, head_memory, is_linear};
 use crate::lists::naive::chosen;
-use crate::request::{FOR_A_LINE, limits};
+use crate::request::limits;
 
 /// Bits of an input's first byte.
 pub mod flags {
@@ -135,21 +135,18 @@ fn handshake(case: &Case) -> ClientHandshake<'static> {
 
 /// Feeds `bytes`, more of them each time, as the cuts say; what came, and after how many bytes.
 fn drive(case: &Case, mut handshake: ClientHandshake<'_>, bytes: &[u8], cuts: &[usize]) -> (Progress, usize) {
-    let lines = bytes.iter().filter(|&&byte| byte == b'\n').count().min(case.limits.headers + 1);
-    let ends = ends(cuts, bytes.len());
-    let calls = ends.len();
-    let work = Work::begin();
+    let (most, work) = (head_memory(bytes, case.limits), Work::begin());
     let (mut progress, mut at) = (Progress::Incomplete, bytes.len());
-    for end in ends {
+    for end in ends(cuts, bytes.len()) {
         // Exactly as long as what is there: a sanitizer sees a byte touched behind it.
         let memory: Box<[u8]> = bytes[..end].into();
-        let came = borrows_at_most(FOR_A_LINE * lines, || handshake.receive(&memory));
+        let came = borrows_at_most(most, || handshake.receive(&memory));
+        work.check(HEAD, end, 0);
         if !matches!(came, ResponseProgress::Incomplete) {
-            (progress, at) = (Progress::from(came), end);
+            (progress, at) = (is_linear(HEAD, end, || Progress::from(came)), end);
             break;
         }
     }
-    work.check(2 * HEAD, bytes.len(), calls);
     match progress {
         Progress::Incomplete => _ = handshake.receive_eof(),
         Progress::Failed(error) => {
