@@ -62,6 +62,20 @@ impl Target {
         project().join("fuzz").join(folder).join(&self.name)
     }
 
+    /// The words of its inputs, if they have any: libFuzzer takes one dictionary.
+    fn words(&self) -> Result<Option<String>> {
+        let dictionaries: &[_] = match &*self.name {
+            "differential" => &["connection", "request", "response"],
+            "inflate" => &["connection"],
+            name => &[name],
+        };
+        let paths = dictionaries.iter().map(|name| project().join(format!("fuzz/dictionaries/{name}.dict")));
+        let paths: Vec<_> = paths.filter(|path| path.is_file()).collect();
+        let read = |path: &PathBuf| fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
+        let words = paths.iter().map(read).collect::<Result<Vec<_>>>()?.concat();
+        Ok((!words.is_empty()).then_some(words))
+    }
+
     /// From the project's root.
     fn artifacts(&self) -> String {
         format!("fuzz/artifacts/{}/", self.name)
@@ -82,8 +96,9 @@ impl Target {
         command.arg(self.kept()).args(self.written()).arg(self.unpacked());
         command.arg(format!("-artifact_prefix={}", self.artifacts())).arg("-print_final_stats=1");
         command.arg(format!("-max_total_time={seconds}")).arg(format!("-timeout={}", INPUT_LIMIT.as_secs()));
-        let dictionary = project().join(format!("fuzz/dictionaries/{}.dict", self.name));
-        if dictionary.is_file() {
+        if let Some(words) = self.words()? {
+            let dictionary = self.work.join("dictionary");
+            fs::write(&dictionary, words).with_context(|| format!("cannot write {}", dictionary.display()))?;
             command.arg(format!("-dict={}", dictionary.display()));
         }
         let limit = Duration::from_secs(seconds.into()) + GRACE;
