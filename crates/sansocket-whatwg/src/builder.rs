@@ -150,7 +150,8 @@ impl Builder {
         self
     }
 
-    /// Sets whom to trust. Without it, those whom Mozilla trusts. A verifier of one's own runs on the network's thread, which all objects share.
+    /// Sets whom to trust. Without it, those whom Mozilla trusts. A verifier of one's own runs on the network's thread, which all objects share;
+    /// one that panics makes its own connection fail.
     pub fn tls(mut self, tls: TlsConnector) -> Self {
         self.tls = Some(tls);
         self

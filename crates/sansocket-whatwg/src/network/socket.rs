@@ -1,6 +1,7 @@
 //! TCP, or TLS over it.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::panic::{self, AssertUnwindSafe};
 
 use mio::event::Source;
 use mio::net::TcpStream;
@@ -24,13 +25,26 @@ macro_rules! either {
     };
 }
 
+/// Reads over TLS, which may call a verifier of the owner's. One that panics has lost its own connection and no other one: the network's thread goes on.
+fn caught(read: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
+    let panicked =
+        |_| Err(io::Error::new(io::ErrorKind::InvalidData, "the verifier of the server's certificate has panicked"));
+    panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(panicked)
+}
+
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        either!(self, stream => stream.read(buffer))
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            Self::Tls(stream) => caught(|| stream.read(buffer)),
+        }
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        either!(self, stream => stream.read_vectored(buffers))
+        match self {
+            Self::Tcp(stream) => stream.read_vectored(buffers),
+            Self::Tls(stream) => caught(|| stream.read_vectored(buffers)),
+        }
     }
 }
 

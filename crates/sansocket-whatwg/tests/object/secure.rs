@@ -2,15 +2,18 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use sansocket_testkit::{Frame, TEXT};
 use sansocket_tls::TlsAcceptor;
-use sansocket_tls::rustls::StreamOwned;
+use sansocket_tls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use sansocket_tls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use sansocket_tls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme, StreamOwned};
 use sansocket_whatwg::{Data, Event, Failure, TlsConnector, TlsError, WebSocket};
 
-use crate::peer::{Listener, accept_value, clean, failed, message, next, rest};
+use crate::peer::{Listener, accept_value, clean, failed, message, next, open, rest};
 
 /// Somebody who may be trusted.
 struct Authority {
@@ -135,6 +138,61 @@ fn row_22_a_server_that_is_not_trusted_fails() {
         assert!(is_right(&error), "{error:?}");
         assert_eq!(server.join().unwrap(), "", "the server has heard nothing");
     }
+}
+
+#[derive(Debug)]
+struct Panics;
+
+impl ServerCertVerifier for Panics {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        panic!("a verifier's own affair")
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        unreachable!("the certificate was not verified")
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
+    }
+}
+
+#[test]
+fn row_22_a_verifier_that_panics_takes_nobody_along() {
+    let (good, mut good_peer) = open();
+    let verifier = ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(Panics));
+    let listener = Listener::new();
+    let builder = WebSocket::builder(listener.url().replace("ws:", "wss:"));
+    let socket = builder.tls(verifier.with_no_client_auth().into()).build().unwrap();
+    let acceptor = Authority::new("one").server(&["127.0.0.1"]);
+    let server = serve(&acceptor, listener.accept_silently().stream, String::new());
+    assert_eq!(rest(&socket), failed());
+    let Some(Failure::Tls(error)) = socket.failure() else { panic!("{:?}", socket.failure()) };
+    assert!(error.to_string().contains("panicked"), "{error}");
+    assert_eq!(server.join().unwrap(), "", "the server has heard nothing");
+    good.send("still here").unwrap();
+    assert_eq!(good_peer.receive_message().1, b"still here");
 }
 
 #[test]
