@@ -2,10 +2,11 @@
 //!
 //! An object's way, as `connection.rs` goes it: its host's name is looked up (`resolver.rs`), it waits until nobody else is connecting to its addresses
 //! (`turnstile.rs`), addresses are tried side by side (`race.rs`), a proxy makes a tunnel (`tunnel.rs`), and from there on it is one of the mio adapter's
-//! drivers (`wire.rs`), over TCP or TLS (`socket.rs`).
+//! drivers (`wire.rs`), over TCP or TLS (`socket.rs`). All of them share a thread (`reactor.rs`); tests break tunnels and wires by a socket with faults
+//! (`faulty.rs`).
 //!
 //! 1. Nothing here changes what an owner can read: results are delivered as tasks.
-//! 2. No code of the owner's runs here, but for wakers and for a TLS verifier of its own.
+//! 2. No code of the owner's runs here, but for wakers and for a TLS verifier of its own; where these are called, a panic is caught.
 
 mod connection;
 #[cfg(test)]
